@@ -1,0 +1,1 @@
+"""StoryMem's thinking: script -> memory -> conditioning -> sampling -> frames -> keyframes -> memory ... -> film."""
