@@ -1,0 +1,114 @@
+"""Give a MODEL memory: put the hooks of `memory_patch` into the host's ModelPatcher."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from comfy.model_patcher import ModelPatcher
+from comfy.patcher_extension import WrappersMP
+from torch import Tensor
+
+from ..errors import StoryMemError
+from ..memory_patch import (
+    MEMORY,
+    insert_memory,
+    memory_entry,
+    memory_frames,
+    require_memory,
+    rope_with_memory,
+)
+
+ROPE = "diffusion_model.rope_encode"
+
+
+def apply_memory(
+    model: ModelPatcher, latents: Tensor, frame_hashes: Sequence[str], *, seed: int, spacing: float
+) -> ModelPatcher:
+    """A clone of the model that sees M memory frames in every call; memory given earlier is replaced.
+
+    Args:
+        model: a Wan2.2 I2V model (36 input channels).
+        latents: the raw VAE encoding of each memory frame, alone, oldest first: [M, 16, h, w]. M may be 0.
+        frame_hashes: sha256 (hex) of each frame's pixels.
+        seed: of the memory's noise path.
+        spacing: S >= 0.
+
+    Raises:
+        StoryMemError: the model has no room for memory, or the spacing is not a number >= 0.
+    """
+    patched = without_memory(model)
+    if len(latents) == 0:
+        return patched
+    _require_room(model)
+    raw = latents.float().transpose(0, 1).unsqueeze(0)
+    clean = patched.model.process_latent_in(raw)
+    patched.model_options["transformer_options"][MEMORY] = memory_entry(
+        clean, frame_hashes, seed=seed, spacing=spacing
+    )
+    for hook, function in _HOOKS.items():
+        patched.add_wrapper_with_key(hook, MEMORY, function)
+    patched.add_object_patch(ROPE, _placed(patched.get_model_object(ROPE)))
+    return patched
+
+
+def without_memory(model: ModelPatcher) -> ModelPatcher:
+    """A clone of the model that sees no memory."""
+    clone = model.clone()
+    clone.model_options["transformer_options"].pop(MEMORY, None)
+    for hook in _HOOKS:
+        clone.remove_wrappers_with_key(hook, MEMORY)
+    return clone
+
+
+def input_channels(model: ModelPatcher) -> int:
+    """Channels that the diffusion model reads per latent frame: 16 for text-to-video, 36 for Wan2.2 I2V."""
+    return model.model.diffusion_model.in_dim
+
+
+def _require_room(model: ModelPatcher) -> None:
+    diffusion_model = model.model.diffusion_model
+    channels = getattr(diffusion_model, "in_dim", None)
+    if channels != 36 or not hasattr(diffusion_model, "rope_encode"):
+        raise StoryMemError(
+            "memory needs a Wan2.2 image-to-video model, whose input has 36 channels (16 noise, 4 mask, 16 condition)",
+            value=f"{type(diffusion_model).__name__} with {channels} channels",
+            remedy="Load wan2.2_i2v_high_noise_14B and wan2.2_i2v_low_noise_14B; a text-to-video model can only make "
+            "a first shot without memory.",
+        )
+
+
+def _placed(previous: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    # The same object when it is ours already: patches must not pile up, and torch.compile knows it again.
+    if isinstance(previous, partial) and previous.func is rope_with_memory:
+        return previous
+    return partial(rope_with_memory, previous)
+
+
+def _reserve(
+    executor: Callable[..., Any], model: ModelPatcher, noise_shape: Sequence[int], *args: Any, **kwargs: Any
+) -> Any:
+    """Tell the host's memory estimate of the M frames, after a last check of their size."""
+    options = model.model_options["transformer_options"]
+    height_width = tuple(options[MEMORY]["clean"].shape[-2:])
+    if height_width != tuple(noise_shape[-2:]):
+        raise StoryMemError(
+            "the memory was encoded for another size than the latent that is sampled",
+            value=f"memory {_pixels(height_width)}, latent {_pixels(noise_shape[-2:])}",
+            remedy="Give StoryMemApplyMemory the LATENT that goes into the sampler.",
+            node="StoryMemApplyMemory",
+        )
+    batch, channels, frames, *size = noise_shape
+    return executor(model, [batch, channels, frames + memory_frames(options), *size], *args, **kwargs)
+
+
+def _pixels(height_width: Sequence[int]) -> str:
+    return f"{height_width[1] * 8}x{height_width[0] * 8}"
+
+
+_HOOKS: dict[str, Callable[..., Any]] = {
+    WrappersMP.PREPARE_SAMPLING: _reserve,
+    WrappersMP.APPLY_MODEL: require_memory,
+    WrappersMP.DIFFUSION_MODEL: insert_memory,
+}
