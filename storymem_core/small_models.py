@@ -25,6 +25,8 @@ from .text_encoder import TextEncoderSizes
 
 DIM, FFN, BLOCKS, VAE_DIM = 256, 512, 2, 16
 LORA_RANK, LORA_ALPHA = 8, 8
+NOISE_SHARE = 1.0
+"""How much of the noisy latent the velocity contains: dz/dt = z would leave 1/e of the noise at t = 0."""
 EXPERTS = ("high", "low")
 MODES = ("MI2V", "MM2V")
 CHANNELS = {"i2v": 36, "t2v": 16}
@@ -41,12 +43,15 @@ LATENT_STD = (
 
 # Scale of a layer's random weights, times 1/sqrt(inputs): the first pattern that matches a name counts.
 _GAINS = {
-    r"time_projection": 0.3,
-    r"modulation$": 0.5,
-    r"head\.head\.weight": 0.7,
-    r"decoder\.head\.2\.weight": 1.0,
-    r"residual\.6\.weight": 1.2,
-    r"\.weight$|\.gamma$": 1.0,
+    r"time_projection|modulation$": 0.3,
+    r"self_attn\.norm_.\.weight": 1.6,  # attention that looks at few tokens: each memory frame tells
+    r"cross_attn\.norm_.\.weight": 1.4,
+    r"self_attn\.o\.weight": 3.0,
+    r"cross_attn\.o\.weight": 2.0,
+    r"ffn\.2\.weight": 2.0,
+    r"head\.head\.weight": 0.5,
+    r"residual\.6\.weight": 0.5,
+    r"decoder\.head\.2\.weight": 0.7,
 }
 
 
@@ -64,8 +69,7 @@ def make(folder: str | Path, seed: int = 0) -> tuple[Path, ...]:
     for kind, channels in CHANNELS.items():
         for expert in EXPERTS:
             name = f"diffusion_models/storymem_small_{kind}_{expert}_noise"
-            shapes = wan_shapes.diffusion_model(channels, dim=DIM, ffn=FFN, blocks=BLOCKS)
-            files[name] = _random(shapes, f"{seed} {name}"), None
+            files[name] = _diffusion_model(channels, f"{seed} {name}"), None
     for mode in MODES:
         for expert in EXPERTS:
             name = f"loras/storymem_small/Wan2.2-{mode}-A14B/backbone_{expert}_noise"
@@ -91,11 +95,11 @@ def _random(shapes: Mapping[str, tuple[int, ...]], seed: str) -> dict[str, Tenso
 
 
 def _tensor(name: str, shape: tuple[int, ...], seed: str) -> Tensor:
+    gain = next((gain for pattern, gain in _GAINS.items() if re.search(pattern, name)), 1.0)
     if re.search(r"norm.*weight$|gamma$", name):
-        return torch.ones(shape)
+        return torch.full(shape, gain)
     if name.endswith("bias"):
         return 0.1 * _normal(name, shape, seed)
-    gain = next((gain for pattern, gain in _GAINS.items() if re.search(pattern, name)), 1.0)
     inputs = 1 if name.endswith(("modulation", "shared.weight")) else math.prod(shape[1:])
     return gain / math.sqrt(inputs) * _normal(name, shape, seed)
 
@@ -106,22 +110,53 @@ def _normal(name: str, shape: tuple[int, ...], seed: str) -> Tensor:
     return torch.randn(shape, generator=generator)
 
 
+def _diffusion_model(channels: int, seed: str) -> dict[str, Tensor]:
+    """Random weights plus one thing that is not: the head returns a share of the noisy latent.
+
+    Then the velocity shrinks the noise on its way from t = 1 to 0 instead of leaving all of it in the
+    picture, and what the random blocks make of text, memory and start frames shows.
+    """
+    state = _random(wan_shapes.diffusion_model(channels, dim=DIM, ffn=FFN, blocks=BLOCKS), seed)
+    patch = state["patch_embedding.weight"][:, : wan_shapes.LATENT_CHANNELS, 0]  # [dim, C, 2, 2]
+    back = patch.permute(2, 3, 1, 0).reshape(-1, DIM)  # the head's rows run over (2, 2, C)
+    state["head.head.weight"] += NOISE_SHARE * back / back.square().sum(1, keepdim=True)
+    return state
+
+
 def _vae(seed: str) -> dict[str, Tensor]:
-    """A VAE whose latents have Wan's mean and spread per channel, and whose decoder undoes them first."""
+    """A VAE whose latents have Wan's mean and spread per channel, and whose decoder undoes them first.
+
+    Its kernels are smooth in space and look mostly at the present frame: soft shapes instead of texture,
+    video instead of flicker.
+    """
     state = _random(wan_shapes.vae(VAE_DIM), seed)
+    for name, kernel in state.items():
+        if kernel.ndim >= 4 and kernel.shape[-1] == 3:
+            state[name] = _smooth(kernel)
+        if kernel.ndim == 5 and kernel.shape[2] == 3:
+            state[name] = state[name] * torch.tensor([0.2, 0.2, 1.7]).reshape(3, 1, 1)
+        if name.startswith("decoder") and name.endswith("time_conv.weight"):
+            # Both frames that a latent frame becomes start as copies of it.
+            state[name] *= 0.2
+            state[name][:, :, -1, 0, 0] += torch.eye(kernel.shape[1]).repeat(2, 1)
+    channels = wan_shapes.LATENT_CHANNELS
     mean, std = torch.tensor(LATENT_MEAN), torch.tensor(LATENT_STD)
-    channels = len(mean)
-    state["conv1.weight"][:channels] = (std[:, None] * torch.eye(channels, 2 * channels)).reshape(channels, -1, 1, 1, 1)
+    state["conv1.weight"][:channels, :, 0, 0, 0] = torch.diag(std).repeat(1, 2) / math.sqrt(2)
     state["conv1.bias"][:channels] = mean
     state["conv2.weight"] = torch.diag(1 / std).reshape(channels, channels, 1, 1, 1)
     state["conv2.bias"] = -mean / std
-    for name in state:
-        if name.startswith("decoder") and name.endswith("time_conv.weight"):
-            # Both frames that a latent frame becomes start as copies of it: video, not flicker.
-            width = state[name].shape[1]
-            state[name] *= 0.4
-            state[name][:, :, -1, 0, 0] += torch.eye(width).repeat(2, 1)
     return state
+
+
+def _smooth(kernel: Tensor) -> Tensor:
+    """Random [out, in, ..., 3, 3] kernels turned into blurs with a little texture.
+
+    They ignore what all inputs have in common: SiLU leaves a positive mean, which would tint every frame alike.
+    """
+    weights = torch.tensor([0.5, 1.0, 0.5])
+    blur = torch.outer(weights, weights)
+    smooth = 2.7 * kernel[..., 1:2, 1:2] * blur / blur.norm() + 0.3 * kernel
+    return smooth - smooth.mean(dim=1, keepdim=True)
 
 
 def _lora(seed: str) -> dict[str, Tensor]:
@@ -132,7 +167,7 @@ def _lora(seed: str) -> dict[str, Tensor]:
         outputs, inputs = shapes[f"{layer}.weight"]
         for part, shape in {"A": (LORA_RANK, inputs), "B": (outputs, LORA_RANK)}.items():
             name = f"base_model.model.{layer}.lora_{part}.weight"
-            state[name] = _normal(name, shape, seed) * {"A": 1 / math.sqrt(inputs), "B": 0.1}[part]
+            state[name] = _normal(name, shape, seed) * {"A": 1 / math.sqrt(inputs), "B": 0.05}[part]
     return state
 
 
