@@ -1,0 +1,172 @@
+"""Scripts that cannot be told: every defect is named, by scene, shot and field."""
+
+import json
+
+import pytest
+
+from storymem_core.errors import StoryMemError
+from storymem_core.script import MAX_SEED, parse
+
+
+def scenes(*documents):
+    return json.dumps({"scenes": documents})
+
+
+def defects(text):
+    """The lines of the error that `text` gives."""
+    with pytest.raises(StoryMemError) as caught:
+        parse(text)
+    return [line.strip() for line in caught.value.problem.splitlines()[1:]]
+
+
+def test_all_defects_are_told_at_once_with_scene_shot_and_field():
+    bad = {
+        "video_prompts": ["A", " ", 3],
+        "cut": [True, "maybe", 1],
+        "seed": [True, -1, 2.0],
+        "length": [80, None],
+    }
+    shots = [{"prompt": "A", "id": "x y", "length": True}, "B", {"seed": MAX_SEED + 1, "negative_prompt": 5}]
+    document = {"story_name": "", "story_overview": None, "scenes": [bad, 7, {"shots": shots}]}
+    assert set(defects(json.dumps(document))) == {
+        "story, story_name: expected text that is not blank, got ''",
+        "story, story_overview: expected text, got nothing",
+        "scene 1, length: expected 3 entries, as video_prompts has, got 2",
+        "scene 1, shot 1, seed: expected a whole number from 0 to 2**64 - 1, got True",
+        "scene 1, shot 2, prompt: expected text that is not blank, got ' '",
+        "scene 1, shot 2, cut: expected true or false, got 'maybe'",
+        "scene 1, shot 2, seed: expected a whole number from 0 to 2**64 - 1, got -1",
+        "scene 1, shot 3, prompt: expected text that is not blank, got 3",
+        "scene 1, shot 3, cut: expected true or false, got 1",
+        "scene 1, shot 3, seed: expected a whole number from 0 to 2**64 - 1, got 2.0",
+        "scene 2: expected an object with video_prompts or shots, got 7",
+        "scene 3, shot 1, id: expected 1 to 64 letters, digits and . _ -, got 'x y'",
+        "scene 3, shot 1, length: expected a whole number of frames 4k+1, such as 77 or 81, got True",
+        "scene 3, shot 2: expected an object with a prompt, got 'B'",
+        "scene 3, shot 3, prompt: expected text that is not blank, got nothing",
+        "scene 3, shot 3, seed: expected a whole number from 0 to 2**64 - 1, got 18446744073709551616",
+        "scene 3, shot 3, negative_prompt: expected text, got 5",
+    }
+
+
+@pytest.mark.parametrize(
+    ("scene", "defect"),
+    [
+        ({}, "scene 1, video_prompts: expected a list with at least one entry, got nothing"),
+        (
+            {"video_prompts": []},
+            "scene 1, video_prompts: expected a list with at least one entry, got \\[\\]",
+        ),
+        ({"video_prompts": "A"}, "scene 1, video_prompts: expected a list with at least one entry, got 'A'"),
+        ({"shots": []}, "scene 1, shots: expected a list with at least one entry, got \\[\\]"),
+        (
+            {"video_prompts": ["A"], "cut": True},
+            "scene 1, cut: expected a list with one entry per shot, got True",
+        ),
+        (
+            {"video_prompts": ["A"], "cut": [None]},
+            "scene 1, shot 1, cut: expected true or false, got nothing",
+        ),
+        ({"video_prompts": ["A"], "length": [80]}, "scene 1, shot 1, length: expected .* 4k\\+1, .* got 80"),
+        ({"video_prompts": ["A"], "id": [3]}, "scene 1, shot 1, id: expected 1 to 64 .* got 3"),
+        ({"video_prompts": ["A"], "id": [""]}, "scene 1, shot 1, id: expected 1 to 64 .* got ''"),
+        ({"video_prompts": ["A"], "id": ["../a"]}, "scene 1, shot 1, id: expected 1 to 64 .* got '../a'"),
+        ({"video_prompts": ["A"], "id": ["a\n"]}, "scene 1, shot 1, id: expected 1 to 64"),
+        ({"video_prompts": ["A"], "id": ["a" * 65]}, "scene 1, shot 1, id: expected 1 to 64"),
+        (
+            {"video_prompts": ["A"], "first_frame_prompt": [4]},
+            "scene 1, shot 1, first_frame_prompt: expected text",
+        ),
+        (
+            {"video_prompts": ["A"], "scene_num": True},
+            "scene 1, scene_num: expected a whole number, got True",
+        ),
+        ({"video_prompts": ["\ud800"]}, "scene 1, shot 1, prompt: expected text"),
+        (
+            {"shots": [{"prompt": "A"}], "cut": [True]},
+            "scene 1, cut: expected this inside each of the scene's shots",
+        ),
+    ],
+)
+def test_a_scene_with_one_defect(scene, defect):
+    with pytest.raises(StoryMemError, match=defect):
+        parse(scenes(scene))
+    assert len(defects(scenes(scene))) == 1
+
+
+def test_an_id_is_used_once():
+    text = scenes(
+        {"video_prompts": ["A"], "id": ["a"]}, {"shots": [{"prompt": "B"}, {"prompt": "C", "id": "a"}]}
+    )
+    assert defects(text) == ["scene 2, shot 2, id: expected another id than scene 1, shot 1 has, got 'a'"]
+
+
+@pytest.mark.parametrize(
+    ("text", "defect"),
+    [
+        ("", "scene 1: expected at least one shot"),
+        (" \n\n", "scene 1: expected at least one shot"),
+        ("# Title", "scene 1: expected at least one shot"),
+        ("#\n\nA", "story_name: expected text that is not blank"),
+        ("A\n---\n", "scene 2: expected at least one shot"),
+        ("A\n---\n---\nB", "scene 2: expected at least one shot"),
+        ("A\n\n[cut]\n\nB", "scene 1, shot 2, prompt: expected text that is not blank"),
+        (
+            "A\n---\nB\n\n[contiune] C",
+            "scene 2, shot 2, cut: expected \\[cut\\] or \\[continue\\], got 'contiune'",
+        ),
+        ("[cut A knight", "scene 1, shot 1, cut: expected \\[cut\\] or \\[continue\\]"),
+    ],
+)
+def test_plain_text_with_a_defect(text, defect):
+    with pytest.raises(StoryMemError, match=defect):
+        parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("{}", "story, scenes: expected a list with at least one entry, got nothing"),
+        ('{"scenes": {}}', "story, scenes: expected a list"),
+        ('[{"video_prompts": ["A"]}]', "story: expected an object that lists scenes"),
+        ('{"scenes":\n [{"video_prompts": ["A"', "Unexpected end of input, line 2, column 25"),
+        ("{scenes: [\n}", "line 2, column 1"),
+        ('{"story_name": "A", "story_name": "B", "scenes": []}', "one field twice \\(got 'story_name'\\)"),
+        ("{scenes: [], scenes: []}", "one field twice \\(got 'scenes'\\)"),
+        ('{"scenes": ' * 100_000, "recursion"),
+        ("{scenes: " * 2_000, "recursion"),
+        ('{"seed": ' + "9" * 5_000 + "}", "cannot be read as JSON"),
+        (
+            '{"scenes": [{"video_prompts": ["A"], "seed": [NaN]}]}',
+            "shot 1, seed: expected a whole .* got nan",
+        ),
+        (
+            '{"scenes": [{"video_prompts": ["A"], "x": [1, NaN]}]}',
+            "scene 1, 'x': expected a finite number, got nan",
+        ),
+        ('{"scenes": [{"shots": [{"prompt": "A", "x": 1e999}]}]}', "scene 1, shot 1, 'x': expected a finite"),
+        (
+            '{"scenes": [{"video_prompts": ["A"]}], "x": {"\\ud800": 1}}',
+            "story, 'x': expected text that UTF-8",
+        ),
+        (
+            '{"scenes": [{"video_prompts": ["A"]}], "x": ' + "[" * 40 + "]" * 40 + "}",
+            "story, 'x': .* at most 32 deep",
+        ),
+    ],
+)
+def test_json_that_cannot_be_used(text, problem):
+    with pytest.raises(StoryMemError, match=problem):
+        parse(text)
+
+
+@pytest.mark.parametrize("given", [None, b"A knight.", 3, {}])
+def test_a_script_is_text(given):
+    with pytest.raises(StoryMemError, match="a script must be text"):
+        parse(given)
+
+
+def test_errors_are_short_whatever_the_script():
+    with pytest.raises(StoryMemError) as caught:
+        parse(scenes({"video_prompts": ["A" * 10_000], "cut": ["x" * 10_000]}))
+    assert len(str(caught.value)) < 500
