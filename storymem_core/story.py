@@ -86,7 +86,7 @@ def plan(
             scene=shot.scene,
             prompt=shot.prompt,
             negative_prompt=shot.negative_prompt,
-            mode="t2v" if shot is first and from_text else _mode(shot.cut, overlap),
+            mode="t2v" if shot is first and from_text else mode(shot.cut, overlap),
             cut=shot.cut,
             seed=shot_seed(seed, shot.id) if shot.seed is None else shot.seed,
             frames=frames,
@@ -96,11 +96,12 @@ def plan(
     return tuple(planned(shot) for shot in script.shots)
 
 
+def mode(cut: bool, overlap: int) -> str:
+    """How the image-to-video pair makes a shot: "m2v" for a cut, else "mi2v" or, from several frames, "mm2v"."""
+    return "m2v" if cut else "mi2v" if overlap == 1 else "mm2v"
+
+
 def as_row(shot: ShotPlan) -> dict[str, Any]:
     """A planned shot as `run.py film --plan` prints it: id, scene, prompt, mode, seed, frames, dropped."""
     fields = asdict(shot)
     return {name: fields[name] for name in ROW}
-
-
-def _mode(cut: bool, overlap: int) -> str:
-    return "m2v" if cut else "mi2v" if overlap == 1 else "mm2v"

@@ -1,4 +1,4 @@
-"""What holds for every script: the round trip, seeds that stay with their shots, and no other error than ours."""
+"""What holds for every script: the round trip, seeds that stay with their shots, no error but ours."""
 
 import json
 
