@@ -97,7 +97,7 @@ def plan(
 
 
 def mode(cut: bool, overlap: int) -> str:
-    """How the image-to-video pair makes a shot: "m2v" for a cut, else "mi2v" or, from several frames, "mm2v"."""
+    """How the image-to-video pair makes a shot: "m2v" for a cut; from one frame "mi2v", from more "mm2v"."""
     return "m2v" if cut else "mi2v" if overlap == 1 else "mm2v"
 
 
