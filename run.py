@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+"""The project's commands: everything from a bare Python to a film made by the real ComfyUI.
+
+Standard library only. The command's own work is done by runner/ on the environment's Python, as which this
+file runs itself once more when the environment is ready.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from runner import installation
+from runner.arguments import Arguments, parse
+from runner.errors import CommandError
+from storymem_core.errors import StoryMemError
+
+
+def needed(arguments: Arguments) -> installation.Installation:
+    """What a command needs installed."""
+    if arguments.command == "film" and arguments.plan:
+        return installation.light()
+    if arguments.command in ("test", "mutants"):
+        return installation.with_tests()
+    return installation.full()
+
+
+def say(line: str) -> None:
+    """For people; stdout belongs to what a command gives."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def main() -> int:
+    arguments = parse(sys.argv[1:])
+    installed = needed(arguments)
+    try:
+        installed.environment.prepare(say)
+        if not installed.is_running():
+            os.execv(installed.python, [str(installed.python), __file__, *sys.argv[1:]])
+        # Only here: some of it needs what the environment has.
+        from runner import commands
+
+        return commands.run(arguments, installed, say)
+    except (CommandError, StoryMemError) as error:
+        say(f"error: {error}")
+    except KeyboardInterrupt:
+        say("stopped")
+        return 130
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What run.py starts: the environment, the real ComfyUI's server, and the commands on top of them."""

@@ -1,0 +1,91 @@
+"""The command line of run.py. Standard library only."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .installation import ROOT
+
+DEMO_GRAPH = ROOT / "workflows" / "api" / "story_demo.json"
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What was asked; fields that a command does not have keep their defaults."""
+
+    command: str
+    script: Path | None = None
+    graph: Path | None = None
+    seed: int | None = None
+    references: tuple[Path, ...] = ()
+    out: Path | None = None
+    plan: bool = False
+    name: str = ""
+    rest: tuple[str, ...] = ()
+
+
+def parse(words: Sequence[str]) -> Arguments:
+    """Read the words after `run.py`; ends the program with a message when they make no sense."""
+    given = vars(_parser().parse_args(words))
+    return Arguments(**{name: tuple(v) if isinstance(v, list) else v for name, v in given.items()})
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="run.py", description="StoryMem on the real ComfyUI.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    demo = commands.add_parser("demo", help="make the demonstration film")
+    _film_options(demo)
+
+    film = commands.add_parser("film", help="make a film of any script")
+    film.add_argument("script", type=_file, metavar="SCRIPT", help="ST-Bench JSON, JSON5 or plain text")
+    film.add_argument("--graph", type=_file, metavar="FILE", help="API graph with the settings (default: story_demo)")
+    film.add_argument("--plan", action="store_true", help="only print the shots, as JSON")
+    _film_options(film)
+
+    queue = commands.add_parser("queue", help="run any API graph and print what it saved")
+    queue.add_argument("graph", type=_file, metavar="GRAPH", help="a graph saved as ComfyUI's 'Export (API)'")
+    queue.add_argument("--out", type=Path, metavar="DIR", help="the server's output folder (default: output)")
+
+    # No word is an option of ours: pytest gets them all.
+    test = commands.add_parser("test", help="lint, check types, run every test", prefix_chars="\0")
+    test.add_argument(
+        "rest", nargs="*", metavar="WORD", help="rings to run (lint types core host server canvas), options of pytest"
+    )
+
+    bench = commands.add_parser("bench", help="run one benchmark")
+    bench.add_argument("name", choices=_benchmarks(), metavar="NAME", help=f"one of: {', '.join(_benchmarks())}")
+
+    mutants = commands.add_parser("mutants", help="sabotage the code, one way at a time: a test must turn red")
+    mutants.add_argument("rest", nargs="*", metavar="NAME", help="only these")
+    return parser
+
+
+def _film_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seed", type=_seed, metavar="N", help="the story's seed (default: the graph's)")
+    parser.add_argument(
+        "--reference", type=_file, nargs="+", action="extend", default=[], dest="references", metavar="PNG",
+        help="pictures that the memory starts with",
+    )  # fmt: skip
+    parser.add_argument("--out", type=Path, metavar="DIR", help="the film's folder (default: output/<story name>)")
+
+
+def _benchmarks() -> list[str]:
+    return sorted(path.stem for path in (ROOT / "benchmarks").glob("*.py"))
+
+
+def _file(word: str) -> Path:
+    path = Path(word)
+    if not path.is_file():
+        raise argparse.ArgumentTypeError(f"there is no file {word!r}")
+    return path
+
+
+def _seed(word: str) -> int:
+    seed = int(word)
+    if not 0 <= seed < 2**64:
+        raise argparse.ArgumentTypeError(f"a seed is 0 to 2**64-1 (got {word})")
+    return seed

@@ -1,0 +1,122 @@
+"""The commands that make films: a script into a graph, the graph through the real server."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from storymem_core import story
+from storymem_core.errors import StoryMemError
+from storymem_core.script import parse
+
+from . import graphs
+from .arguments import DEMO_GRAPH, Arguments
+from .graphs import Graph
+
+OUTPUT = Path("output")
+SMALL = "storymem_small"
+NOISE = (
+    "note: the small checkpoints are untrained, so the pictures are noise. The aesthetic filter is left out; "
+    "memory, sampling and stitching are the real ones."
+)
+
+
+def plan(arguments: Arguments) -> tuple[story.ShotPlan, ...]:
+    """The shots of a film, before anything is started.
+
+    Raises:
+        StoryMemError, GraphError: the script or the graph cannot be used.
+    """
+    assert arguments.script
+    graph = graphs.load(arguments.graph) if arguments.graph else None
+    settings = graphs.plan_settings(graph) if graph else {}
+    if arguments.seed is not None:
+        settings["seed"] = arguments.seed
+    if arguments.references:
+        settings["references"] = len(arguments.references)
+    return story.plan(parse(_read(arguments.script)), **settings)
+
+
+def plan_json(arguments: Arguments) -> str:
+    """The plan as `film --plan` prints it."""
+    return json.dumps({"shots": [story.as_row(shot) for shot in plan(arguments)]}, ensure_ascii=False, indent=2)
+
+
+def filled_graph(arguments: Arguments, images: Sequence[str]) -> Graph:
+    """The graph of a film, or of the demo, with all that was asked filled in.
+
+    Args:
+        images: the names that the references have in the server's input folder.
+    """
+    graph = graphs.load(arguments.graph or DEMO_GRAPH)
+    if arguments.script:
+        graph = graphs.with_script(graph, _read(arguments.script))
+    if arguments.seed is not None:
+        graph = graphs.with_seed(graph, arguments.seed)
+    if images:
+        graph = graphs.with_references(graph, images)
+    if arguments.out:
+        graph = graphs.with_project(graph, arguments.out.absolute().name)
+    return graph
+
+
+def input_names(references: Sequence[Path]) -> list[str]:
+    """Names for the references in the server's input folder: their own, told apart by a number in front."""
+    return [f"{number}_{path.name}" for number, path in enumerate(references)]
+
+
+def make(arguments: Arguments, host: Path, models: Path, say: Callable[[str], None]) -> Path:
+    """Run the film's graph, or the demo's, on a server of its own; where the film is."""
+    references = dict(zip(input_names(arguments.references), arguments.references, strict=True))
+    graph = filled_graph(arguments, list(references))
+    shots = story.plan(parse(graphs.script(graph)), **graphs.plan_settings(graph))
+    # The story's folder is a name below the server's output folder.
+    output = arguments.out.absolute().parent if arguments.out else OUTPUT
+    files = _run(graph, host, models, output, say, modes=[shot.mode for shot in shots], images=references)
+    if SMALL in json.dumps(graph):
+        say(NOISE)
+    return next(path for path in files if path.name == "film.mp4")
+
+
+def queue(arguments: Arguments, host: Path, models: Path, say: Callable[[str], None]) -> list[Path]:
+    """Run any API graph on a server of its own; the files that it saved."""
+    assert arguments.graph
+    return _run(graphs.load(arguments.graph), host, models, arguments.out or OUTPUT, say)
+
+
+def _run(
+    graph: Graph,
+    host: Path,
+    models: Path,
+    output: Path,
+    say: Callable[[str], None],
+    modes: Sequence[str] = (),
+    images: Mapping[str, Path] = MappingProxyType({}),
+) -> list[Path]:
+    # Not at the top: a plan is made where there is no aiohttp.
+    from .client import run, saved_files
+    from .progress import Progress
+    from .server import Server
+
+    progress = Progress(graph, modes)
+
+    def tell(event: Mapping[str, Any]) -> None:
+        for line in progress.lines(event):
+            say(line)
+
+    say("starting ComfyUI ...")
+    with Server(host, models, output) as server:
+        for name, path in images.items():
+            shutil.copyfile(path, server.input / name)
+        return saved_files(run(server.url, graph, tell), server.output)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise StoryMemError("a script is text in UTF-8", value=str(path), remedy=f"Save it as UTF-8 ({error}).") from error

@@ -1,0 +1,106 @@
+"""API graphs as values: read one, fill a story's graph in, ask it for its settings. Standard library only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .errors import GraphError
+
+Graph = Mapping[str, Mapping[str, Any]]
+"""Node id -> {"class_type": str, "inputs": {name: value, or link [node id, output]}}."""
+
+SCRIPT, BANK, LOOP = "StoryMemScript", "StoryMemMemoryBank", "StoryMemStoryLoop"
+
+
+def load(path: Path) -> Graph:
+    """Read a graph in the API's format.
+
+    Raises:
+        GraphError: it is not JSON, or not an API graph.
+    """
+    try:
+        graph = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise GraphError(f"{path} is not JSON: {error}") from error
+    if isinstance(graph, dict) and isinstance(graph.get("nodes"), list):
+        raise GraphError(f"{path} is a graph of the page. Save it in ComfyUI by 'Export (API)' and give that file.")
+    if not isinstance(graph, dict) or not graph or not all(map(_is_node, graph.values())):
+        raise GraphError(f"{path} is not an API graph: node ids, each with class_type and inputs, are expected.")
+    return graph
+
+
+def only(graph: Graph, class_type: str) -> str:
+    """The id of the one node of a class.
+
+    Raises:
+        GraphError: there is none, or more than one.
+    """
+    found = [id for id, node in graph.items() if node["class_type"] == class_type]
+    if len(found) != 1:
+        raise GraphError(f"The graph must have one {class_type} node to be filled in; it has {len(found)}.")
+    return found[0]
+
+
+def with_script(graph: Graph, text: str) -> Graph:
+    """The graph with another script in its StoryMemScript node."""
+    return _with_inputs(graph, only(graph, SCRIPT), text=text)
+
+
+def script(graph: Graph) -> str:
+    """The text of its StoryMemScript node.
+
+    Raises:
+        GraphError: it comes from another node, so that it is not known before the graph runs.
+    """
+    text = graph[only(graph, SCRIPT)]["inputs"].get("text")
+    if not isinstance(text, str):
+        raise GraphError(f"The text of the graph's {SCRIPT} node must stand in the node itself.")
+    return text
+
+
+def with_seed(graph: Graph, seed: int) -> Graph:
+    """The graph with another seed of the story."""
+    return _with_inputs(graph, only(graph, LOOP), seed=seed)
+
+
+def with_project(graph: Graph, name: str) -> Graph:
+    """The graph with another name for the story's folder below the server's output folder."""
+    return _with_inputs(graph, only(graph, LOOP), project=name)
+
+
+def with_references(graph: Graph, images: Sequence[str]) -> Graph:
+    """The graph with these files of the server's input folder, and no others, as the memory's first frames."""
+    bank = only(graph, BANK)
+    loaders = {f"storymem_reference_{i}": image for i, image in enumerate(images)}
+    kept = {name: value for name, value in graph[bank]["inputs"].items() if not name.startswith("references.")}
+    links = {f"references.reference_{i}": [loader, 0] for i, loader in enumerate(loaders)}
+    return {
+        **graph,
+        bank: {**graph[bank], "inputs": {**kept, **links}},
+        **{loader: {"class_type": "LoadImage", "inputs": {"image": image}} for loader, image in loaders.items()},
+    }
+
+
+def plan_settings(graph: Graph) -> dict[str, Any]:
+    """What a graph says of its story's plan, as the keywords of `storymem_core.story.plan`."""
+    loop = graph[only(graph, LOOP)]["inputs"]
+    banks = [node["inputs"] for node in graph.values() if node["class_type"] == BANK]
+    return {
+        "seed": loop["seed"],
+        "length": loop["length"],
+        "overlap": loop["overlap"],
+        "t2v_first": "t2v_high_noise_model" in loop,
+        "references": sum(name.startswith("references.") for bank in banks for name in bank),
+        "start_given": "start_frames" in loop,
+    }
+
+
+def _with_inputs(graph: Graph, id: str, **inputs: object) -> Graph:
+    return {**graph, id: {**graph[id], "inputs": {**graph[id]["inputs"], **inputs}}}
+
+
+def _is_node(node: object) -> bool:
+    return isinstance(node, dict) and isinstance(node.get("class_type"), str) and isinstance(node.get("inputs"), dict)

@@ -1,0 +1,124 @@
+"""`run.py test`: the linter, the type checker and the rings of tests, each in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .installation import ROOT, chromium
+from .processes import clean_variables, die_with_parent
+
+CHECKS = ("lint", "types")
+# In this order, and apart: core runs without ComfyUI on the path, host with ComfyUI's folder first on it
+# (its nodes.py and the pack's nodes/ share a name), server and canvas against a live one.
+RINGS = ("core", "host", "server", "canvas")
+
+TESTS_FAILED, NO_TESTS = 1, 5
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many tests passed, failed (errors among them) and were skipped."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(self.passed + other.passed, self.failed + other.failed, self.skipped + other.skipped)
+
+    def __str__(self) -> str:
+        return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
+
+
+def test(words: Sequence[str], host: Path, say: Callable[[str], None]) -> int:
+    """Run checks and rings to their end, whatever fails on the way; the exit code.
+
+    Args:
+        words: the parts to run, all if none is named, and options for pytest. A check counts as one test.
+        host: ComfyUI's folder.
+    """
+    wanted, options = selection(words)
+    results = {}
+    for part in wanted:
+        print(f"\n== {part} ==", flush=True)
+        results[part] = _check(part) if part in CHECKS else _ring(part, options, host, say)
+    print()
+    for part, counts in results.items():
+        print(f"{part}: {counts}")
+    total = sum(results.values(), Counts())
+    print(total, flush=True)
+    return 1 if total.failed else 0
+
+
+def selection(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Words of the command line -> parts to run, in order, and what is pytest's."""
+    parts = [part for part in (*CHECKS, *RINGS) if part in words]
+    options = [word for word in words if word not in parts]
+    # Options of pytest mean nothing to the checks.
+    return parts or list(RINGS if options else CHECKS + RINGS), options
+
+
+def run_pytest(root: Path, ring: str, options: Sequence[str], host: Path, report: Path, **streams: int) -> int:
+    """One ring of a copy of the project, in a process of its own; pytest's exit code.
+
+    Args:
+        report: the JUnit file to write.
+    """
+    variables = clean_variables(COMFYUI_PATH=os.fspath(host), PYTHONDONTWRITEBYTECODE="1")
+    if ring == "core":
+        del variables["COMFYUI_PATH"]
+    command = [sys.executable, "-m", "pytest", f"tests/{ring}", f"--junit-xml={report}", *options]
+    return subprocess.run(command, cwd=root, env=variables, preexec_fn=die_with_parent(), **streams).returncode
+
+
+def counted(report: Path) -> Counts:
+    """What a JUnit file says."""
+    suites = ElementTree.parse(report).getroot().iter("testsuite")
+    total = Counts()
+    for suite in suites:
+        tests, failures, errors, skipped = (int(suite.get(name, 0)) for name in ("tests", "failures", "errors", "skipped"))
+        total += Counts(tests - failures - errors - skipped, failures + errors, skipped)
+    return total
+
+
+def _ring(ring: str, options: Sequence[str], host: Path, say: Callable[[str], None]) -> Counts:
+    if ring == "canvas":
+        chromium(say)
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder, "report.xml")
+        code = run_pytest(ROOT, ring, options, host, report)
+        counts = counted(report) if report.exists() else Counts()
+    if code == NO_TESTS and options:
+        return counts  # the options select none here
+    if code and not counts.failed:
+        # No tests at all, a crash, a wrong option: nothing failed, yet nothing was shown to work.
+        print(f"{ring}: pytest ended with {code}", flush=True)
+        return counts + Counts(failed=1)
+    return counts
+
+
+def _check(check: str) -> Counts:
+    with tempfile.TemporaryDirectory() as folder:
+        command = {"lint": _lint, "types": _types}[check](Path(folder))
+        code = subprocess.run(command, cwd=folder, env=clean_variables(), preexec_fn=die_with_parent()).returncode
+    return Counts(failed=1) if code else Counts(passed=1)
+
+
+def _lint(folder: Path) -> list[str]:
+    return [sys.executable, "-m", "ruff", "check", "--no-cache", str(ROOT)]
+
+
+def _types(folder: Path) -> list[str]:
+    # The checkout's folder may have any name; mypy wants a package's.
+    package = folder / "storymem"
+    package.symlink_to(ROOT, target_is_directory=True)
+    settings = ("--config-file", str(ROOT / "pyproject.toml"), "--cache-dir", str(ROOT / ".mypy_cache"))
+    names = (f"storymem.{name}" for name in ("storymem_core", "nodes", "runner"))
+    return [sys.executable, "-m", "mypy", *settings, *(word for name in names for word in ("-p", name))]
