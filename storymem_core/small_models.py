@@ -151,7 +151,7 @@ def _vae(seed: str) -> dict[str, Tensor]:
 def _smooth(kernel: Tensor) -> Tensor:
     """Random [out, in, ..., 3, 3] kernels turned into blurs with a little texture.
 
-    They ignore what all inputs have in common: SiLU leaves a positive mean, which would tint every frame alike.
+    They ignore what all inputs have in common: SiLU leaves a positive mean, which would tint every frame.
     """
     weights = torch.tensor([0.5, 1.0, 0.5])
     blur = torch.outer(weights, weights)

@@ -7,6 +7,7 @@ either; a test compares the tables with the host's classes.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -49,7 +50,8 @@ def diffusion_model(in_channels: int, *, dim: int, ffn: int, blocks: int) -> Sha
 def lora_layers(*, blocks: int) -> tuple[str, ...]:
     """The linear layers that StoryMem's LoRA adapts: all of each block (StoryMem, section 4.1)."""
     attention = [f"{kind}.{layer}" for kind in ("self_attn", "cross_attn") for layer in "qkvo"]
-    return tuple(f"blocks.{index}.{layer}" for index in range(blocks) for layer in [*attention, "ffn.0", "ffn.2"])
+    layers = [*attention, "ffn.0", "ffn.2"]
+    return tuple(f"blocks.{index}.{layer}" for index in range(blocks) for layer in layers)
 
 
 def vae(dim: int) -> Shapes:
@@ -72,7 +74,7 @@ _CUBE = (3, 3, 3)
 def _encoder(widths: list[int], z: int) -> _Named:
     yield from _conv("encoder.conv1", 3, widths[0], _CUBE)
     layer = 0
-    for level, (narrow, wide) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+    for level, (narrow, wide) in enumerate(pairwise(widths)):
         for inputs in (narrow, wide):
             yield from _residual(f"encoder.downsamples.{layer}", inputs, wide)
             layer += 1

@@ -33,7 +33,13 @@ def load(path: str | Path) -> CLIP:
 class _ByteTokens(SDTokenizer):
     """The host's prompt weights and embeddings over byte tokens, cut to the encoder's length."""
 
-    def __init__(self, embedding_directory: Any = None, tokenizer_data: Any = None, *, sizes: TextEncoderSizes):
+    def __init__(
+        self,
+        embedding_directory: Any = None,
+        tokenizer_data: Any = None,
+        *,
+        sizes: TextEncoderSizes,
+    ):
         super().__init__(
             tokenizer_path="",
             tokenizer_class=ByteTokenizer,
@@ -52,7 +58,12 @@ class _ByteTokens(SDTokenizer):
         )
         self.max_tokens = sizes.max_tokens
 
-    def tokenize_with_weights(self, text: str, return_word_ids: bool = False, **kwargs: Any) -> list[list[Any]]:
+    def tokenize_with_weights(
+        self,
+        text: str,
+        return_word_ids: bool = False,
+        **kwargs: Any,
+    ) -> list[list[Any]]:
         (tokens,) = super().tokenize_with_weights(text, return_word_ids, **kwargs)
         if len(tokens) > self.max_tokens:
             logging.warning("StoryMem: the prompt has %d bytes; the text encoder reads the first %d.",
@@ -62,14 +73,27 @@ class _ByteTokens(SDTokenizer):
 
 
 class _Tokenizer(SD1Tokenizer):
-    def __init__(self, embedding_directory: Any = None, tokenizer_data: Any = None, *, sizes: TextEncoderSizes):
+    def __init__(
+        self,
+        embedding_directory: Any = None,
+        tokenizer_data: Any = None,
+        *,
+        sizes: TextEncoderSizes,
+    ):
         super().__init__(
             embedding_directory, tokenizer_data or {}, name=NAME, tokenizer=partial(_ByteTokens, sizes=sizes)
         )
 
 
 class _T5(SDClipModel):
-    def __init__(self, device: Any = "cpu", dtype: Any = None, model_options: Any = None, *, sizes: TextEncoderSizes):
+    def __init__(
+        self,
+        device: Any = "cpu",
+        dtype: Any = None,
+        model_options: Any = None,
+        *,
+        sizes: TextEncoderSizes,
+    ):
         super().__init__(
             device=device,
             dtype=dtype,
@@ -83,5 +107,12 @@ class _T5(SDClipModel):
 
 
 class _Model(SD1ClipModel):
-    def __init__(self, device: Any = "cpu", dtype: Any = None, model_options: Any = None, *, sizes: TextEncoderSizes):
+    def __init__(
+        self,
+        device: Any = "cpu",
+        dtype: Any = None,
+        model_options: Any = None,
+        *,
+        sizes: TextEncoderSizes,
+    ):
         super().__init__(device, dtype, model_options or {}, name=NAME, clip_model=partial(_T5, sizes=sizes))

@@ -1,0 +1,83 @@
+"""A LoRA file onto a MODEL through the host's own LoRA machinery."""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+from comfy.lora import load_lora, model_lora_keys_unet
+from comfy.lora_convert import convert_lora
+from comfy.model_patcher import ModelPatcher
+from comfy.utils import get_attr
+from comfy.weight_adapter.lora import LoRAAdapter
+
+from ..errors import StoryMemError
+from ..lora import LoraFile
+
+REPORTS = "storymem_lora"
+"""Key in model_options: a list of plain dicts, LoraReport's fields with strength, matched and total."""
+
+
+class Applied(NamedTuple):
+    """A patched clone, and how many of the file's `total` layers were found in the model."""
+
+    model: ModelPatcher
+    matched: int
+    total: int
+
+
+def apply(model: ModelPatcher, lora: LoraFile, strength: float = 1.0) -> Applied:
+    """A clone of the model with the LoRA's patches. Layers that the model lacks are counted and logged.
+
+    Raises:
+        StoryMemError: no layer of the file is in the model, or a layer has another size there.
+    """
+    state = convert_lora(lora.state)
+    targets = model_lora_keys_unet(model.model, {})
+    layers = {_LAYER_PART.split(name)[0] for name in state}
+    matched = layers & targets.keys()
+    if not matched:
+        raise StoryMemError(
+            f"the LoRA fits no layer of the model ({len(layers)} layers in the file)",
+            value=f"{lora.report.file} on {type(model.model.diffusion_model).__name__}",
+            remedy="Load the Wan2.2 I2V expert that the LoRA was made for, or another LoRA.",
+        )
+    patches = load_lora(state, targets, log_missing=False)
+    _require_sizes(model, patches, lora.report.file)
+    if len(matched) < len(layers):
+        logging.warning(
+            "StoryMem: %d of %d layers of %s are not in the model, for example %s",
+            len(layers) - len(matched), len(layers), lora.report.file, min(layers - matched),
+        )  # fmt: skip
+    patched = model.clone()
+    patched.add_patches(patches, strength)
+    entry = asdict(lora.report) | {"strength": strength, "matched": len(matched), "total": len(layers)}
+    patched.model_options[REPORTS] = [*reports(model), entry]
+    return Applied(patched, len(matched), len(layers))
+
+
+def reports(model: ModelPatcher) -> list[dict[str, Any]]:
+    """What `apply` did to this model, oldest first."""
+    return list(model.model_options.get(REPORTS, ()))
+
+
+_LAYER_PART = re.compile(
+    r"\.(?:lora|hada|lokr|oft|diff|diff_b|alpha|dora_scale|set_weight|w_norm|b_norm|reshape)(?=[._]|$)"
+)
+
+
+def _require_sizes(model: ModelPatcher, patches: dict[Any, Any], file: str) -> None:
+    # The host only logs a layer of another size, and leaves it out.
+    for key, patch in patches.items():
+        if not isinstance(patch, LoRAAdapter) or not isinstance(key, str) or any(patch.weights[3:]):
+            continue
+        up, down, *_ = patch.weights
+        expected, found = get_attr(model.model, key).shape, (up.shape[0], *down.shape[1:])
+        if (expected[0], expected[1:].numel()) != (found[0], down[0].numel()):
+            raise StoryMemError(
+                f"the LoRA is for a model of another size: {key} {tuple(found)} instead of {tuple(expected)}",
+                value=file,
+                remedy="Load the Wan2.2 I2V expert that the LoRA was made for, or another LoRA.",
+            )
