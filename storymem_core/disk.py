@@ -1,0 +1,116 @@
+"""Writing so that a file is there wholly or not at all, and says so when the disk is full."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from .errors import StoryMemError
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_FULL_IN_WORDS = f"os error {errno.ENOSPC}"  # safetensors has no errno to ask
+
+
+def unfinished(path: Path) -> Path:
+    """The hidden sibling under which `path` is written until it is whole."""
+    return path.with_name(f".{path.name}.part")
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what a killed run left half-written in `folder`. Only under the project's lock."""
+    for path in folder.glob(".*.part"):
+        remove(path)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a whole folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path to write to; the file takes the place of `path` when the block ends well, else it is removed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = unfinished(path)
+    try:
+        with room_in(path.parent):
+            yield temporary
+            sync(temporary)
+            os.replace(temporary, path)
+            sync(path.parent)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace `path` by `value` as JSON for people: indented, UTF-8, no NaN."""
+    # A lone surrogate in a prompt has no UTF-8; its backslash form is its JSON form too.
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    with replacing(path) as temporary:
+        temporary.write_bytes(text.encode("utf-8", "backslashreplace"))
+
+
+def canonical(value: Any) -> str:
+    """JSON in which equal values are equal texts: keys sorted, no spaces, ASCII. NaN is a ValueError."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def digest(value: Any) -> str:
+    """sha256 (hex) of a value's canonical JSON."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """sha256 (hex) of a file's bytes."""
+    with path.open("rb") as file:
+        sha256 = hashlib.sha256()
+        while block := file.read(1 << 20):
+            sha256.update(block)
+        return sha256.hexdigest()
+
+
+def sync(path: Path) -> None:
+    """Bring a file or a folder's list of names to the disk, so that a power cut does not undo it."""
+    if path.is_dir():
+        if os.name == "nt":  # folders cannot be opened there, and need not be
+            return
+        handle = os.open(path, os.O_RDONLY)
+    else:
+        handle = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_tree(folder: Path) -> None:
+    """Bring a whole folder to the disk, contents before names."""
+    for path in sorted(folder.rglob("*"), reverse=True):
+        sync(path)
+    sync(folder)
+
+
+@contextmanager
+def room_in(folder: Path) -> Iterator[None]:
+    """Turn a full disk, in whatever words a library tells it, into the error that people see."""
+    try:
+        yield
+    except Exception as error:
+        if getattr(error, "errno", None) in _FULL or _FULL_IN_WORDS in str(error):
+            raise StoryMemError(
+                "no space is left to store the story",
+                value=str(folder),
+                remedy="Free some space and run again: finished shots are kept, only the rest is made.",
+            ) from error
+        raise

@@ -1,0 +1,189 @@
+"""Shots on disk -> one MP4, a frame at a time: repeated frames dropped, hard cuts or cross-fades."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .disk import replacing
+from .errors import StoryMemError
+from .stored_shot import StoredShot
+
+FPS = 16
+"""What Wan2.2 was trained at."""
+
+# A fixed number of threads, since x264 decides by it: the same frames give the same bytes on any machine.
+ENCODING = {"crf": "17", "preset": "medium", "threads": "4", "flags": "+bitexact"}
+_TOLD = ("id", "scene", "mode", "prompt", "negative_prompt", "seed", "frames", "dropped")
+
+
+class FilmInfo(NamedTuple):
+    frames: int
+    seconds: float
+    size: tuple[int, int]
+    """Width and height."""
+
+
+def stitch(
+    shots: Sequence[StoredShot],
+    path: Path,
+    *,
+    fps: float | Fraction = FPS,
+    crossfade: int = 0,
+    title: str = "",
+) -> FilmInfo:
+    """Write the film; its file is there wholly or not at all, and the same film is the same bytes.
+
+    Each shot's `dropped` frames are left out. A cut is hard, or a cross-fade in which the last `crossfade`
+    frames of one shot and as many of the next become one: each faded cut shortens the film by `crossfade`
+    frames. A shot that goes on from the one before (dropped > 0) is one take with it and is never faded.
+
+    Prompts and seeds are in the file's metadata: `comment` is JSON {name, fps, crossfade, shots: [{id,
+    prompt, seed, ...}]}. No more frames are in memory than the cross-fade has, beside those in the codecs.
+
+    Raises:
+        StoryMemError: no shots; one of another size or rate, or too short for its cross-fades, by its name;
+            an odd size; no space left.
+    """
+    fps = rate(fps)
+    info = measure(shots, fps=fps, crossfade=crossfade)
+    told = {
+        "name": title,
+        "fps": float(fps),
+        "crossfade": crossfade,
+        "shots": [{name: shot.row[name] for name in _TOLD if name in shot.row} for shot in shots],
+    }
+    metadata = {"title": title, "comment": json.dumps(told)}
+    with replacing(path) as temporary:
+        encode(join(shots, crossfade), temporary, info.size, fps, metadata)
+    return info
+
+
+def write_clip(shot: StoredShot, path: Path, *, fps: float | Fraction = FPS) -> FilmInfo:
+    """Write one shot for people: as it stands in the film, without the frames that repeat the shot before."""
+    return stitch([shot], path, fps=fps, title=shot.id)
+
+
+def rate(fps: float | Fraction) -> Fraction:
+    """Frames per second as an exact fraction: 23.976 is 2997/125."""
+    if not 0 < fps <= 1000:
+        raise StoryMemError("fps must be above 0 and at most 1000", value=fps, remedy="Wan makes 16.")
+    return Fraction(fps).limit_denominator(1001)
+
+
+def measure(shots: Sequence[StoredShot], *, fps: float | Fraction = FPS, crossfade: int = 0) -> FilmInfo:
+    """How long and large the film of these shots is; raises what `stitch` raises of them, before any work."""
+    fps = rate(fps)
+    if not shots:
+        raise StoryMemError("a film must have at least one shot", value=0, remedy="Make a shot first.")
+    if type(crossfade) is not int or crossfade < 0:
+        raise StoryMemError(
+            "crossfade must be a whole number >= 0", value=crossfade, remedy="Use 0 for none."
+        )
+    size = shots[0].size
+    if size[0] % 2 or size[1] % 2:
+        raise StoryMemError(
+            f"a film's width and height must be even, shot {shots[0].id!r} is not",
+            value=_times(size),
+            remedy="Make the shots in a size divisible by 16.",
+        )
+    fades = _fades(shots, crossfade)
+    for shot, before, after in zip(shots, [0, *fades], [*fades, 0], strict=True):
+        _check(shot, size, fps, before + after)
+    frames = sum(shot.count - shot.dropped for shot in shots) - sum(fades)
+    return FilmInfo(frames, float(frames / fps), size)
+
+
+def join(shots: Sequence[StoredShot], crossfade: int) -> Iterator[np.ndarray]:
+    """The film's frames in order, each uint8 [H, W, 3]."""
+    held: deque[np.ndarray] = deque()  # the end of the shot before, waiting for the frames it fades into
+    for shot, fade in zip(shots, [*_fades(shots, crossfade), 0], strict=True):
+        length, fading = shot.count - shot.dropped, len(held)
+        for index, frame in enumerate(islice(shot.frames(), shot.dropped, None)):
+            if held:
+                frame = _mix(held.popleft(), frame, index + 1, fading + 1)
+            if index < length - fade:
+                yield frame
+            else:
+                held.append(frame)
+
+
+def encode(
+    frames: Iterable[np.ndarray],
+    path: Path,
+    size: tuple[int, int],
+    fps: Fraction,
+    metadata: Mapping[str, str],
+) -> None:
+    """H.264 in MP4, every frame shown for exactly 1/fps s; colours as BT.709, and said to be."""
+    import av
+    from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
+
+    colours: dict[str, Any] = {"dst_colorspace": Colorspace.ITU709, "dst_color_range": ColorRange.MPEG}
+    flags = {
+        "fflags": "+bitexact",
+        "movflags": "+faststart",
+        # In its own time scale of milliseconds MP4 could not tell the length of 3 frames at 16 a second.
+        "movie_timescale": str(1000 * fps.numerator),
+    }
+    with av.open(str(path), "w", format="mp4", options=flags) as container:
+        for name, text in metadata.items():
+            container.metadata[name] = text.encode("utf-8", "replace").decode().replace("\0", " ")
+        stream = container.add_stream("libx264", rate=fps, options=dict(ENCODING))
+        stream.width, stream.height = size
+        stream.pix_fmt = "yuv420p"
+        context = stream.codec_context
+        context.colorspace, context.color_range = Colorspace.ITU709, ColorRange.MPEG
+        context.color_primaries, context.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
+        for index, frame in enumerate(frames):
+            picture = av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(format="yuv420p", **colours)
+            picture.pts, picture.time_base = index, 1 / fps
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode())
+
+
+def _fades(shots: Sequence[StoredShot], crossfade: int) -> list[int]:
+    """Per join, how many frames of cross-fade."""
+    return [0 if after.dropped else crossfade for after in shots[1:]]
+
+
+def _check(shot: StoredShot, size: tuple[int, int], fps: Fraction, faded: int) -> None:
+    if shot.size != size:
+        raise StoryMemError(
+            f"all shots of a film must have one size: shot {shot.id!r} is {_times(shot.size)}, "
+            f"the first is {_times(size)}",
+            value=_times(shot.size),
+            remedy="Make it again in the size of the others.",
+        )
+    own = rate(shot.row.get("fps") or fps)
+    if own != fps:
+        raise StoryMemError(
+            f"all shots of a film must have its rate: shot {shot.id!r} was made for {float(own):g} frames "
+            f"a second, the film has {float(fps):g}",
+            value=float(own),
+            remedy="Set the film's fps to that of its shots, or make the shot again.",
+        )
+    own_frames = shot.count - shot.dropped
+    if own_frames < max(faded, 1):
+        raise StoryMemError(
+            f"shot {shot.id!r} adds {own_frames} frames to the film, and its cross-fades take {faded}",
+            value=shot.count,
+            remedy="Make the shot longer or the cross-fade shorter.",
+        )
+
+
+def _mix(old: np.ndarray, new: np.ndarray, step: int, steps: int) -> np.ndarray:
+    """`step` parts of the new frame and the rest of the old one, rounded half up."""
+    mixed = (old.astype(np.uint16) * (steps - step) + new.astype(np.uint16) * step) * 2 + steps
+    return (mixed // (2 * steps)).astype(np.uint8)
+
+
+def _times(size: tuple[int, int]) -> str:
+    return f"{size[0]}x{size[1]}"
