@@ -1,4 +1,4 @@
-"""Memory inside the model: what is hooked into a Wan diffusion model so that the sampler sees an ordinary shot.
+"""Memory inside the model: what is hooked into Wan so that the sampler sees an ordinary shot.
 
 Three hooks work together; each finds the memory in the host's transformer_options under `MEMORY`:
 
@@ -29,7 +29,7 @@ MEMORY = "storymem_memory"
 """Key in transformer_options of `memory_entry`."""
 
 CALL = "storymem_call"
-"""Key in transformer_options of one model call's record: {"inserted", "placed": bool, "frames_behind": int}."""
+"""Key in transformer_options of one call's record: {"inserted", "placed": bool, "frames_behind": int}."""
 
 MARKER = "storymem_marker"
 """Argument of M numbers for the model. It carries nothing but its length: torch.compile guards on arguments,

@@ -6,11 +6,16 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
+import torch
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
+from comfy.sd import VAE
 from torch import Tensor
 
+from ..conditioning import SPATIAL_STRIDE
 from ..errors import StoryMemError
+from ..memory import digest
 from ..memory_patch import (
     MEMORY,
     insert_memory,
@@ -19,8 +24,40 @@ from ..memory_patch import (
     require_memory,
     rope_with_memory,
 )
+from .vae import encode_each
 
 ROPE = "diffusion_model.rope_encode"
+
+
+def give_memory(
+    models: Sequence[ModelPatcher],
+    vae: VAE,
+    frames: Sequence[np.ndarray],
+    latent: Tensor,
+    *,
+    seed: int,
+    spacing: float,
+) -> tuple[ModelPatcher, ...]:
+    """Clones of the experts that see the memory frames, encoded alone for the size of a shot's latent.
+
+    Args:
+        models: Wan2.2 I2V experts (36 input channels); any model if there are no frames.
+        frames: M memory frames, uint8 [H, W, 3] of any sizes, oldest first.
+        latent: of the shot, [B, 16, f, h, w].
+        seed: of the memory's noise path; the shot's.
+        spacing: S >= 0.
+
+    Raises:
+        StoryMemError: as `apply_memory`; a VAE of another family; a size that is not divisible by 16.
+    """
+    height, width = (size * SPATIAL_STRIDE for size in latent.shape[-2:])
+    if frames:
+        for model in models:
+            _require_room(model)
+    images = [torch.from_numpy(np.array(frame)).float().div(255) for frame in frames]
+    latents = encode_each(vae, images, width=width, height=height)
+    hashes = [digest(frame) for frame in frames]
+    return tuple(apply_memory(model, latents, hashes, seed=seed, spacing=spacing) for model in models)
 
 
 def apply_memory(
@@ -72,10 +109,11 @@ def _require_room(model: ModelPatcher) -> None:
     channels = getattr(diffusion_model, "in_dim", None)
     if channels != 36 or not hasattr(diffusion_model, "rope_encode"):
         raise StoryMemError(
-            "memory needs a Wan2.2 image-to-video model, whose input has 36 channels (16 noise, 4 mask, 16 condition)",
+            "memory needs a Wan2.2 image-to-video model, whose input has 36 channels "
+            "(16 noise, 4 mask, 16 condition)",
             value=f"{type(diffusion_model).__name__} with {channels} channels",
-            remedy="Load wan2.2_i2v_high_noise_14B and wan2.2_i2v_low_noise_14B; a text-to-video model can only make "
-            "a first shot without memory.",
+            remedy="Load wan2.2_i2v_high_noise_14B and wan2.2_i2v_low_noise_14B; a text-to-video model can "
+            "only make a first shot without memory.",
         )
 
 

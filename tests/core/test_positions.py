@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from storymem_core.errors import StoryMemError
@@ -18,7 +20,7 @@ def test_spacing_and_order(memory, latent, spacing):
     positions = temporal_positions(memory, latent, spacing)
     assert len(positions) == memory + latent
     assert positions[memory:] == tuple(range(latent))
-    steps = [b - a for a, b in zip(positions[:memory], positions[1 : memory + 1], strict=True)]
+    steps = [after - before for before, after in pairwise(positions[: memory + 1])]
     assert steps == pytest.approx([spacing] * memory)
 
 

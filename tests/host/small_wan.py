@@ -43,7 +43,7 @@ def memory_images(frames: int, seed: int = 0, size: tuple[int, int] = (8, 8)) ->
 
 
 def velocity(model: ModelPatcher, x: Tensor, context: Tensor, sigma: Tensor, **options: object) -> Tensor:
-    """One call of the diffusion model as the host's sampler makes it: [B, 36, f, H, W] -> [B, 16, f, H, W]."""
+    """One call of the diffusion model as the sampler makes it: [B, 36, f, H, W] -> [B, 16, f, H, W]."""
     comfy.model_management.load_models_gpu([model], force_full_load=True)
     model.pre_run()
     transformer_options = create_model_options_clone(model.model_options)["transformer_options"]

@@ -1,4 +1,4 @@
-"""Memory inside the model, on the host's own WanModel (facts: sections 1 and 9 of the issue's lines B5 and B6)."""
+"""Memory inside the model, on the host's own WanModel."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class TestOneCall:
             assert (both[i] - alone[0]).abs().max() < 1e-5
 
     def test_frames_that_the_host_appends_keep_their_rows(self, model):
-        """time_dim_concat stands behind the memory; the shot must come out as if memory stood in front of it."""
+        """time_dim_concat stands behind the memory; the shot comes out as with memory in front."""
         appended = random(2, 36, 2, 8, 8, seed=9)
         remembering = remember(model, 3)
         comfy.model_management.load_models_gpu([remembering], force_full_load=True)

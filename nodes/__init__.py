@@ -1,0 +1,15 @@
+"""The nodes: a schema and one call into the core each. A file per topic, each ending in a list NODES."""
+
+from __future__ import annotations
+
+from comfy_api.latest import ComfyExtension, io
+
+from . import aesthetics, conditioning, film, keyframes, lora, memory, sampling, script, story, text_encoder
+
+
+class StoryMemExtension(ComfyExtension):
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        topics = (
+            script, memory, keyframes, aesthetics, text_encoder, lora, conditioning, sampling, film, story,
+        )  # fmt: skip
+        return [node for topic in topics for node in topic.NODES]

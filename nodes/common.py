@@ -1,0 +1,124 @@
+"""What several nodes share: sockets, the error's node name, and the widgets of sampling."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from comfy_api.latest import io
+
+from ..storymem_core.errors import at_node
+
+CATEGORY = "StoryMem"
+
+ScriptSocket = io.Custom("STORYMEM_SCRIPT")
+MemorySocket = io.Custom("STORYMEM_MEMORY")
+EmbedderSocket = io.Custom("STORYMEM_EMBEDDER")
+FilterSocket = io.Custom("STORYMEM_FILTER")
+StorySocket = io.Custom("STORYMEM_STORY")
+
+
+def named_errors(execute: Callable[..., Any]) -> Callable[..., Any]:
+    """Put the node's id (its class name) on the StoryMemErrors of its execute."""
+
+    @functools.wraps(execute)
+    def run(cls: type, *args: Any, **kwargs: Any) -> Any:
+        with at_node(cls.__name__):
+            return execute(cls, *args, **kwargs)
+
+    return run
+
+
+def size_inputs() -> list[io.Input]:
+    """Width, height and length of a shot."""
+    return [
+        io.Int.Input(
+            "width", default=832, min=16, max=4096, step=16, tooltip="Width in pixels, a multiple of 16."
+        ),
+        io.Int.Input(
+            "height", default=480, min=16, max=4096, step=16, tooltip="Height in pixels, a multiple of 16."
+        ),
+        io.Int.Input(
+            "length",
+            default=81,
+            min=1,
+            max=1025,
+            step=4,
+            tooltip="Frames that the model generates, 4k+1. 81 is five seconds at 16 fps.",
+        ),
+    ]
+
+
+def seed_input() -> io.Input:
+    return io.Int.Input(
+        "seed",
+        default=0,
+        min=0,
+        max=0xFFFFFFFFFFFFFFFF,
+        control_after_generate=True,
+        tooltip="Noise of the shot's latent, and of the memory's noise path.",
+    )
+
+
+def spacing_input() -> io.Input:
+    return io.Float.Input(
+        "spacing",
+        default=5.0,
+        min=0.0,
+        max=100.0,
+        step=0.5,
+        advanced=True,
+        tooltip="S: latent frames between two memory frames on the time axis, -M*S ... -S. "
+        "5 as in training; 1 puts the memory right before the shot.",
+    )
+
+
+def sampling_inputs() -> list[io.Input]:
+    """How two experts sample: steps, cfg per expert, sampler, scheduler, shift, boundary."""
+    from ..storymem_core.host.sampling import SAMPLERS, SCHEDULERS
+
+    return [
+        io.Int.Input("steps", default=40, min=1, max=1000, tooltip="Steps of both experts together."),
+        io.Float.Input(
+            "cfg_high",
+            default=3.5,
+            min=0.0,
+            max=100.0,
+            step=0.1,
+            tooltip="Guidance of the high-noise expert. 1 computes no negative branch.",
+        ),
+        io.Float.Input(
+            "cfg_low",
+            default=3.5,
+            min=0.0,
+            max=100.0,
+            step=0.1,
+            tooltip="Guidance of the low-noise expert. 1 computes no negative branch.",
+        ),
+        io.Combo.Input(
+            "sampler_name", options=SAMPLERS, default="uni_pc", tooltip="Any of the host's samplers."
+        ),
+        io.Combo.Input(
+            "scheduler",
+            options=SCHEDULERS,
+            default="simple",
+            tooltip="Any of the host's schedulers. 'simple' changes experts at the release's step.",
+        ),
+        io.Float.Input(
+            "shift",
+            default=4.0,
+            min=0.0,
+            max=100.0,
+            step=0.1,
+            tooltip="Shift of the noise schedule: 4 with memory, 5 for plain image-to-video.",
+        ),
+        io.Float.Input(
+            "boundary",
+            default=0.9,
+            min=0.0,
+            max=1.0,
+            step=0.005,
+            tooltip="Noise level t from which on (t >= boundary) the high-noise expert works; below it the low-noise one.",
+        ),
+    ]

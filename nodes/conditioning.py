@@ -1,0 +1,51 @@
+"""The conditioning of one shot."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from ..storymem_core.host import conditioning
+from .common import CATEGORY, named_errors, size_inputs
+
+
+class StoryMemShotConditioning(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="StoryMemShotConditioning",
+            display_name="Shot Conditioning",
+            category=CATEGORY,
+            description="Conditions one shot on how it starts: a hard cut (no start frames: grey frames, encoded, and "
+            "nothing known), on the last frame of the shot before (MI2V) or on its last five (MM2V).",
+            search_aliases=["i2v", "image to video", "mi2v", "mm2v", "start image", "first frame"],
+            inputs=[
+                io.Conditioning.Input("positive", tooltip="The shot's prompt."),
+                io.Conditioning.Input("negative", tooltip="What the shot should not show."),
+                io.Vae.Input("vae", tooltip="The Wan 2.1 VAE."),
+                *size_inputs(),
+                io.Image.Input(
+                    "start_frames",
+                    optional=True,
+                    tooltip="None for a cut, 1 frame for MI2V, 4k+1 (5, 9, 13) for MM2V. Other sizes are "
+                    "scaled and cropped at the centre.",
+                ),
+            ],
+            outputs=[
+                io.Conditioning.Output(display_name="positive", tooltip="The prompt with the shot's start."),
+                io.Conditioning.Output(
+                    display_name="negative", tooltip="The negative prompt with the shot's start."
+                ),
+                io.Latent.Output(
+                    display_name="latent", tooltip="An empty latent of the shot's size, for the sampler."
+                ),
+            ],
+        )
+
+    @classmethod
+    @named_errors
+    def execute(cls, positive, negative, vae, width, height, length, start_frames=None) -> io.NodeOutput:
+        size = {"width": width, "height": height, "length": length}
+        return io.NodeOutput(*conditioning.condition_shot(positive, negative, vae, start_frames, **size))
+
+
+NODES = [StoryMemShotConditioning]

@@ -1,0 +1,63 @@
+"""The film of a story."""
+
+from __future__ import annotations
+
+from comfy_api.latest import InputImpl, io
+
+from ..storymem_core import publish
+from ..storymem_core.host import files
+from .common import CATEGORY, StorySocket, named_errors
+
+
+class StoryMemShotStitch(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="StoryMemShotStitch",
+            display_name="Shot Stitch",
+            category=CATEGORY,
+            description="Joins the shots of a story, read from disk, into one MP4: repeated start frames are dropped, "
+            "joins are hard cuts or cross-fades. Writes the contact sheet and story.json beside it.",
+            search_aliases=["concat", "combine video", "film", "save video"],
+            inputs=[
+                StorySocket.Input("story", tooltip="The story so far, from Story Shot."),
+                io.Float.Input(
+                    "fps",
+                    default=16.0,
+                    min=1.0,
+                    max=120.0,
+                    step=1.0,
+                    tooltip="Frames per second: 16 for Wan.",
+                ),
+                io.Int.Input(
+                    "crossfade",
+                    default=0,
+                    min=0,
+                    max=64,
+                    tooltip="Frames of cross-fade at a cut; 0 is a hard cut. Continued shots are never faded.",
+                ),
+            ],
+            outputs=[
+                io.Video.Output(
+                    display_name="video", tooltip="The film, for the host's Save Video and other nodes."
+                ),
+                io.String.Output(display_name="path", tooltip="Where film.mp4 lies."),
+            ],
+            is_output_node=True,
+        )
+
+    @classmethod
+    @named_errors
+    def execute(cls, story, fps, crossfade) -> io.NodeOutput:
+        film = publish.publish(story, fps=fps, crossfade=crossfade)
+        return io.NodeOutput(
+            InputImpl.VideoFromFile(str(film)), str(film), ui=files.preview(film, animated=True)
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, **_: object) -> float:
+        # The folder on disk, not the host's cache, knows whether the film is there.
+        return float("nan")
+
+
+NODES = [StoryMemShotStitch]

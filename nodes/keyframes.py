@@ -1,0 +1,105 @@
+"""Keyframes: which frames of a shot tell most, and the memory after it."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io, ui
+
+from ..storymem_core import embedders
+from ..storymem_core.memory import quantise
+from ..storymem_core.remember import as_bank, remember
+from .common import CATEGORY, EmbedderSocket, FilterSocket, MemorySocket, named_errors
+
+
+class StoryMemEmbedderLoader(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="StoryMemEmbedderLoader",
+            display_name="Load Frame Embedder",
+            category=CATEGORY,
+            description="Loads what measures the likeness of two frames. Each embedder has its own, calibrated threshold.",
+            search_aliases=["clip", "similarity", "open_clip", "efficientnet"],
+            inputs=[
+                io.Combo.Input(
+                    "embedder",
+                    options=list(embedders.EMBEDDERS),
+                    tooltip="efficientnet_lite0 needs no download; open_clip is the paper's ViT-B/32.",
+                ),
+                io.String.Input(
+                    "pretrained",
+                    default="openai",
+                    optional=True,
+                    tooltip="For open_clip: a tag such as openai, or the path of a local checkpoint.",
+                ),
+            ],
+            outputs=[
+                EmbedderSocket.Output(
+                    display_name="embedder", tooltip="For Keyframe Select, Memory Bank, Story Loop."
+                )
+            ],
+        )
+
+    @classmethod
+    @named_errors
+    def execute(cls, embedder, pretrained="openai") -> io.NodeOutput:
+        loaded = embedders.get(embedder, pretrained)
+        return io.NodeOutput(loaded, ui=ui.PreviewText(f"{loaded.name}: alike above {loaded.threshold:.2f}"))
+
+
+class StoryMemKeyframeSelect(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="StoryMemKeyframeSelect",
+            display_name="Keyframe Select",
+            category=CATEGORY,
+            description="Picks the frames of a shot that tell most (unlike the one kept before, and good enough), and "
+            "gives the memory as it stands after the shot.",
+            search_aliases=["keyframes", "memory update", "frame selection"],
+            inputs=[
+                io.Image.Input("images", tooltip="The shot's decoded frames."),
+                io.Int.Input("limit", default=3, min=1, max=100, tooltip="Most keyframes of one shot."),
+                io.Float.Input(
+                    "threshold",
+                    default=0.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    advanced=True,
+                    tooltip="Frames more alike than this count as the same. 0: the embedder's calibrated value.",
+                ),
+                io.String.Input(
+                    "shot",
+                    default="shot",
+                    optional=True,
+                    tooltip="The shot's name, kept with each frame.",
+                ),
+                MemorySocket.Input(
+                    "memory", optional=True, tooltip="The bank that the shot saw; none for an empty one."
+                ),
+                EmbedderSocket.Input("embedder", optional=True, tooltip="How likeness is measured."),
+                FilterSocket.Input(
+                    "filter", optional=True, tooltip="Keeps spoiled frames out; none keeps all."
+                ),
+            ],
+            outputs=[
+                io.Image.Output(display_name="keyframes", tooltip="The frames that enter the memory."),
+                MemorySocket.Output(display_name="memory", tooltip="The bank after this shot."),
+                io.String.Output(display_name="report", tooltip="What was kept, what was rejected and why."),
+            ],
+        )
+
+    @classmethod
+    @named_errors
+    def execute(
+        cls, images, limit, threshold, shot="shot", memory=None, embedder=None, filter=None
+    ) -> io.NodeOutput:
+        result = remember(
+            as_bank(memory), quantise(images.cpu()), embedder or embedders.default(), filter,
+            shot=shot, limit=limit, threshold=threshold or None,
+        )  # fmt: skip
+        kept = images[[frame.origin.frame for frame in result.kept]]
+        return io.NodeOutput(kept, result.bank, result.report, ui=ui.PreviewImage(kept, cls=cls))
+
+
+NODES = [StoryMemEmbedderLoader, StoryMemKeyframeSelect]

@@ -1,0 +1,118 @@
+"""The memory bank, and the node that gives a model memory."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from ..storymem_core import embedders
+from ..storymem_core.host import files
+from ..storymem_core.host.memory import give_memory
+from ..storymem_core.memory import MemoryBank, load
+from ..storymem_core.project import output_folder
+from ..storymem_core.remember import memory_pixels, with_references
+from .common import CATEGORY, EmbedderSocket, MemorySocket, named_errors, seed_input, spacing_input
+from .preview import frames_preview
+
+
+class StoryMemMemoryBank(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="StoryMemMemoryBank",
+            display_name="Memory Bank",
+            category=CATEGORY,
+            description="What a story remembers: empty, or starting from reference images, or loaded from a folder. "
+            "The first frames (sink) stay for ever, the newest slide through.",
+            search_aliases=["memory", "keyframes", "reference", "mr2v", "sink"],
+            inputs=[
+                io.Autogrow.Input(
+                    "references",
+                    template=io.Autogrow.TemplatePrefix(
+                        io.Image.Input("reference", tooltip="A reference image; a batch gives several."),
+                        prefix="reference_",
+                        min=0,
+                        max=10,
+                    ),
+                    optional=True,
+                    tooltip="Reference images (MR2V): the oldest memory, and so the sink.",
+                ),
+                io.Int.Input(
+                    "sink", default=3, min=0, max=100, tooltip="How many of the first frames stay for ever."
+                ),
+                io.Int.Input(
+                    "capacity",
+                    default=10,
+                    min=1,
+                    max=100,
+                    tooltip="How many frames the bank holds. The model was trained with 1 to 10.",
+                ),
+                io.String.Input(
+                    "load_from",
+                    default="",
+                    optional=True,
+                    tooltip="A saved bank's folder below the output folder, for example 'my story/store/<key>/memory'; "
+                    "references are added behind it.",
+                ),
+                EmbedderSocket.Input(
+                    "embedder",
+                    optional=True,
+                    tooltip="How likeness is measured; the default needs no download.",
+                ),
+            ],
+            outputs=[
+                MemorySocket.Output(
+                    display_name="memory", tooltip="The bank, for the Story Loop or Apply Memory."
+                )
+            ],
+        )
+
+    @classmethod
+    @named_errors
+    def execute(cls, sink, capacity, references=None, load_from="", embedder=None) -> io.NodeOutput:
+        embedder = embedder or embedders.default()
+        images = [image for batch in (references or {}).values() if batch is not None for image in batch]
+        saved = load(output_folder(files.output_root(), load_from)).frames if load_from else ()
+        bank = with_references(MemoryBank(saved, sink, capacity), images, embedder)
+        return io.NodeOutput(bank, ui=frames_preview([frame.pixels for frame in bank.frames], cls))
+
+
+class StoryMemApplyMemory(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="StoryMemApplyMemory",
+            display_name="Apply Memory",
+            category=CATEGORY,
+            description="Gives memory to any Wan2.2 image-to-video graph: the model sees the memory frames before the "
+            "shot, the sampler sees an ordinary shot. Use it on both experts.",
+            search_aliases=["memory", "storymem", "reference", "consistency", "rope"],
+            inputs=[
+                io.Model.Input("model", tooltip="An expert of Wan2.2 I2V, best with its M2V LoRA."),
+                io.Vae.Input("vae", tooltip="The Wan 2.1 VAE: encodes each memory frame alone."),
+                io.MultiType.Input(
+                    "memory",
+                    types=[MemorySocket, io.Image],
+                    tooltip="A memory bank, or an IMAGE batch, oldest first.",
+                ),
+                io.Latent.Input(
+                    "latent", tooltip="The shot's latent: gives the size to encode the memory for."
+                ),
+                spacing_input(),
+                seed_input(),
+            ],
+            outputs=[
+                io.Model.Output(
+                    display_name="model", tooltip="The model with this memory; an earlier one is replaced."
+                )
+            ],
+        )
+
+    @classmethod
+    @named_errors
+    def execute(cls, model, vae, memory, latent, spacing, seed) -> io.NodeOutput:
+        frames = memory_pixels(memory)
+        (patched,) = give_memory((model,), vae, frames, latent["samples"], seed=seed, spacing=spacing)
+        return io.NodeOutput(patched, ui=frames_preview(frames, cls))
+
+
+NODES = [StoryMemMemoryBank, StoryMemApplyMemory]

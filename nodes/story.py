@@ -1,0 +1,208 @@
+"""A whole story: one node per shot, and the loop that makes them all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comfy_api.latest import io
+from comfy_execution.graph_utils import GraphBuilder
+
+from ..storymem_core import chain
+from ..storymem_core.host import files
+from .common import (
+    CATEGORY,
+    EmbedderSocket,
+    FilterSocket,
+    MemorySocket,
+    ScriptSocket,
+    StorySocket,
+    named_errors,
+    sampling_inputs,
+    seed_input,
+    size_inputs,
+    spacing_input,
+)
+from .preview import frames_preview
+
+
+def _model_inputs() -> list[io.Input]:
+    return [
+        io.Model.Input("high_noise_model", tooltip="The high-noise I2V expert with its M2V LoRA."),
+        io.Model.Input("low_noise_model", tooltip="The low-noise I2V expert with its M2V LoRA."),
+        io.Clip.Input("clip", tooltip="The text encoder: umt5-xxl of type wan, or the small one."),
+        io.Vae.Input("vae", tooltip="The Wan 2.1 VAE."),
+    ]
+
+
+def _story_inputs() -> list[io.Input]:
+    return [
+        io.String.Input(
+            "negative_prompt",
+            multiline=True,
+            default="",
+            tooltip="What no shot should show; a negative prompt of a shot in the script takes its place.",
+        ),
+        io.Int.Input(
+            "overlap",
+            default=1,
+            min=1,
+            max=13,
+            step=4,
+            tooltip="Frames that a continued shot takes over from the one before: 1 is MI2V, 5, 9 and 13 are MM2V.",
+        ),
+        io.Int.Input(
+            "keyframes", default=3, min=1, max=10, tooltip="Most frames of one shot that enter the memory."
+        ),
+    ]
+
+
+def _optional_inputs() -> list[io.Input]:
+    return [
+        MemorySocket.Input(
+            "memory", optional=True, tooltip="The memory before the first shot; none for an empty one."
+        ),
+        EmbedderSocket.Input("embedder", optional=True, tooltip="How likeness of frames is measured."),
+        FilterSocket.Input(
+            "filter", optional=True, tooltip="Keeps spoiled frames out of the memory; none keeps all."
+        ),
+        io.Image.Input(
+            "start_frames",
+            optional=True,
+            tooltip="What the first shot goes on from, where it does not begin with a cut.",
+        ),
+    ]
+
+
+class StoryMemShot(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="StoryMemShot",
+            display_name="Story Shot",
+            category=CATEGORY,
+            description="Makes one shot of a story and stores it: conditions, samples, decodes, selects keyframes. A shot "
+            "that is stored already is not made again. It hands on the story so far, never all frames.",
+            search_aliases=["shot", "scene", "story step"],
+            inputs=[
+                *_model_inputs(),
+                io.String.Input("prompt", multiline=True, default="", tooltip="What the shot shows."),
+                io.Boolean.Input(
+                    "cut",
+                    default=True,
+                    tooltip="A hard cut; off: the shot goes on from the end of the one before.",
+                ),
+                io.String.Input(
+                    "project",
+                    default="story",
+                    tooltip="The story's folder below the output folder; the first shot names it.",
+                ),
+                *size_inputs(),
+                seed_input(),
+                *sampling_inputs(),
+                spacing_input(),
+                *_story_inputs(),
+                StorySocket.Input(
+                    "story", optional=True, tooltip="The story so far; none for its first shot."
+                ),
+                *_optional_inputs(),
+                io.String.Input(
+                    "shot_id",
+                    default="",
+                    optional=True,
+                    tooltip="The shot's name; made from the prompt if empty.",
+                ),
+                io.Int.Input(
+                    "scene", default=1, min=1, optional=True, tooltip="The scene's number, for the record."
+                ),
+            ],
+            outputs=[
+                StorySocket.Output(
+                    display_name="story", tooltip="The story with this shot, for the next shot or the stitch."
+                ),
+                MemorySocket.Output(display_name="memory", tooltip="The memory after this shot."),
+            ],
+            is_output_node=True,
+        )
+
+    @classmethod
+    @named_errors
+    def execute(cls, **inputs: Any) -> io.NodeOutput:
+        story, memory = chain.add_shot(files.output_root(), **inputs)
+        return io.NodeOutput(story, memory, ui=frames_preview(chain.glimpse(story), cls))
+
+    @classmethod
+    def fingerprint_inputs(cls, **_: object) -> float:
+        # The project's folder, not the host's cache, is the memory of a story: look there each time.
+        return float("nan")
+
+
+class StoryMemStoryLoop(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="StoryMemStoryLoop",
+            display_name="Story Loop",
+            category=CATEGORY,
+            description="Makes every shot of a script, each with the memory of those before, and stitches the film. "
+            "It expands into Story Shot nodes, so progress, errors and resuming are per shot.",
+            search_aliases=["story", "film", "multi shot", "long video"],
+            inputs=[
+                ScriptSocket.Input("script", tooltip="The story."),
+                *_model_inputs(),
+                io.String.Input(
+                    "project", default="", tooltip="The story's folder below the output folder; empty: the story's name."
+                ),
+                *size_inputs(),
+                seed_input(),
+                *sampling_inputs(),
+                spacing_input(),
+                *_story_inputs(),
+                io.Float.Input("fps", default=16.0, min=1.0, max=120.0, step=1.0, tooltip="Frames per second of the film."),
+                io.Int.Input("crossfade", default=0, min=0, max=64, tooltip="Frames of cross-fade at a cut; 0 is a hard cut."),
+                *_optional_inputs(),
+                io.Model.Input(
+                    "t2v_high_noise_model",
+                    optional=True,
+                    tooltip="Text-to-video pair for the first shot; without it the first shot is made by the I2V pair.",
+                ),
+                io.Model.Input("t2v_low_noise_model", optional=True, tooltip="Text-to-video pair for the first shot."),
+                io.Float.Input(
+                    "t2v_shift", default=12.0, min=0.0, max=100.0, step=0.1, optional=True, advanced=True,
+                    tooltip="Shift of the first shot by text-to-video.",
+                ),
+                io.Float.Input(
+                    "t2v_boundary", default=0.875, min=0.0, max=1.0, step=0.005, optional=True, advanced=True,
+                    tooltip="Boundary of the first shot by text-to-video.",
+                ),
+            ],
+            outputs=[
+                io.Video.Output(display_name="video", tooltip="The film."),
+                StorySocket.Output(display_name="story", tooltip="All shots, for a stitch of your own."),
+                MemorySocket.Output(display_name="memory", tooltip="The memory after the last shot."),
+            ],
+            hidden=[io.Hidden.dynprompt, io.Hidden.unique_id],
+            is_output_node=True,
+            enable_expand=True,
+        )  # fmt: skip
+
+    @classmethod
+    @named_errors
+    def execute(cls, fps: float, crossfade: int, **inputs: Any) -> io.NodeOutput:
+        steps = chain.loop(**inputs)
+        # The sub-graph's nodes take links, not values: a model passed as a value would defeat the cache.
+        links = cls.hidden.dynprompt.get_node(cls.hidden.unique_id)["inputs"]
+        graph = GraphBuilder()
+        shot = None
+        for step in steps:
+            wired = {name: links[source] for name, source in step.wires.items() if source in links}
+            before = {} if shot is None else {"story": shot.out(0)}
+            shot = graph.node("StoryMemShot", **wired, **step.widgets, **before)
+        film = graph.node("StoryMemShotStitch", story=shot.out(0), fps=fps, crossfade=crossfade)
+        return io.NodeOutput(film.out(0), shot.out(0), shot.out(1), expand=graph.finalize())
+
+    @classmethod
+    def fingerprint_inputs(cls, **_: object) -> float:
+        return float("nan")
+
+
+NODES = [StoryMemShot, StoryMemStoryLoop]

@@ -1,0 +1,231 @@
+"""The chain of shots: a script -> its steps; a story so far and the next shot -> the story with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from torch import Tensor
+
+from . import embedders, shot
+from .aesthetics import Filter
+from .conditioning import check_size
+from .embedders import Embedder
+from .errors import StoryMemError, at_node
+from .frames import dropped
+from .host.memory import input_channels
+from .host.vae import check_vae, resize
+from .memory import MemoryBank, quantise
+from .project import Project, StoredMemory, Story, output_folder
+from .remember import as_bank
+from .script import Script
+from .shot import Choice, Models, Settings
+from .story import ShotPlan, mode, plan
+
+I2V_CHANNELS = 36
+T2V_CHANNELS = 16
+
+_EVERY_SHOT = ("clip", "vae", "embedder", "filter")
+_I2V = {"high_noise_model": "high_noise_model", "low_noise_model": "low_noise_model"}
+_T2V = {"high_noise_model": "t2v_high_noise_model", "low_noise_model": "t2v_low_noise_model"}
+
+
+class Step(NamedTuple):
+    """One StoryMemShot of a loop."""
+
+    widgets: Mapping[str, Any]
+    wires: Mapping[str, str]
+    """Each socket of the shot -> the loop's input that feeds it."""
+
+
+def loop(
+    *,
+    script: Script,
+    project: str,
+    high_noise_model: Any,
+    low_noise_model: Any,
+    vae: Any,
+    negative_prompt: str,
+    length: int,
+    seed: int,
+    overlap: int,
+    clip: Any,
+    memory: MemoryBank | StoredMemory | None = None,
+    embedder: Embedder | None = None,
+    filter: Filter | None = None,
+    start_frames: Tensor | None = None,
+    t2v_high_noise_model: Any = None,
+    t2v_low_noise_model: Any = None,
+    t2v_shift: float = 12.0,
+    t2v_boundary: float = 0.875,
+    **sampling: Any,
+) -> list[Step]:
+    """Every shot of a script as a step of the loop; all that can be known to be wrong is told here.
+
+    Args:
+        sampling: the widgets that every shot shares (the fields of `Settings`, keyframes), passed on.
+
+    Raises:
+        StoryMemError: a script, size, model, VAE or memory with which the film cannot be made.
+    """
+    bank = as_bank(memory)
+    t2v = (t2v_high_noise_model, t2v_low_noise_model)
+    shots = plan(
+        script,
+        seed=seed,
+        length=length,
+        overlap=overlap,
+        t2v_first=t2v[0] is not None,
+        references=len(bank.frames),
+        start_given=start_frames is not None,
+    )
+    check_size(sampling["width"], sampling["height"])
+    check_vae(vae)
+    bank.embedded_by((embedder or embedders.default()).name)
+    if (t2v[0] is None) != (t2v[1] is None):
+        raise StoryMemError(
+            "a first shot by text-to-video needs both experts",
+            value="one of them",
+            remedy="Connect the other too.",
+        )
+    _check_channels(
+        t2v, T2V_CHANNELS, "the text-to-video pair", "Load wan2.2_t2v_high_noise_14B and its partner."
+    )
+    _check_channels(
+        (high_noise_model, low_noise_model),
+        I2V_CHANNELS,
+        "the pair that reads memory",
+        "Load wan2.2_i2v_high_noise_14B and wan2.2_i2v_low_noise_14B.",
+    )
+    return [
+        Step(
+            {
+                **sampling,
+                **({"shift": t2v_shift, "boundary": t2v_boundary} if planned.mode == "t2v" else {}),
+                "project": project or script.name,
+                "shot_id": planned.id,
+                "scene": planned.scene,
+                "prompt": planned.prompt,
+                "negative_prompt": negative_prompt
+                if planned.negative_prompt is None
+                else planned.negative_prompt,
+                "cut": planned.cut,
+                "length": planned.frames,
+                "seed": planned.seed,
+                "overlap": overlap,
+            },
+            {
+                **{name: name for name in _EVERY_SHOT},
+                **(_T2V if planned.mode == "t2v" else _I2V),
+                **({"memory": "memory", "start_frames": "start_frames"} if planned is shots[0] else {}),
+            },
+        )
+        for planned in shots
+    ]
+
+
+def add_shot(
+    root: Path,
+    *,
+    high_noise_model: Any,
+    low_noise_model: Any,
+    clip: Any,
+    vae: Any,
+    prompt: str,
+    negative_prompt: str,
+    cut: bool,
+    project: str,
+    length: int,
+    seed: int,
+    overlap: int,
+    keyframes: int,
+    story: Story | None = None,
+    memory: MemoryBank | StoredMemory | None = None,
+    embedder: Embedder | None = None,
+    filter: Filter | None = None,
+    start_frames: Tensor | None = None,
+    shot_id: str = "",
+    scene: int = 1,
+    **settings: Any,
+) -> tuple[Story, StoredMemory]:
+    """Make the next shot of a story, or find it stored.
+
+    Args:
+        root: the host's output folder.
+        story: the story so far; None for its first shot, which names the `project` and may bring a memory
+            and start frames of its own.
+        settings: the fields of `Settings`.
+
+    Returns:
+        The story with this shot, and the memory after it: handles, no frames.
+
+    Raises:
+        StoryMemError: see `shot.make`; and another run works in the same folder.
+    """
+    number = 1 if story is None else len(story.keys) + 1
+    shot_id = shot_id or f"shot-{number}"
+    with at_node(f"StoryMemShot, shot {number} ({shot_id})"):
+        project_folder = output_folder(root, project) if story is None else Path(story.folder)
+        opened = Project.open(project_folder)
+        story = Story(str(opened.folder)) if story is None else story
+        settings = Settings(**settings)
+        seen = StoredMemory(*_last(story)).load() if story.keys else as_bank(memory)
+        start = None if cut else _start(opened, story, start_frames, overlap, settings)
+        planned = ShotPlan(
+            id=shot_id,
+            scene=scene,
+            prompt=prompt,
+            negative_prompt=negative_prompt,
+            mode="t2v" if input_channels(high_noise_model) == T2V_CHANNELS else mode(cut, overlap),
+            cut=cut,
+            seed=seed,
+            frames=length,
+            dropped=dropped(cut, overlap),
+        )
+        models = Models(high_noise_model, low_noise_model, vae, clip)
+        choice = Choice(embedder or embedders.default(), filter, keyframes)
+        with opened.locked():
+            stored, reused = shot.make(opened, planned, models, settings, choice, seen, start)
+    return story.added(stored.key, reused), StoredMemory(story.folder, stored.key)
+
+
+def glimpse(story: Story, frames: int = 4) -> np.ndarray:
+    """A few frames of the newest shot, evenly over what the film shows of it: uint8 [frames, H, W, 3]."""
+    newest = Project.open(story.folder).stored(story.keys[-1])
+    return newest.pick(sorted({round(i) for i in np.linspace(newest.dropped, newest.count - 1, frames)}))
+
+
+def _last(story: Story) -> tuple[str, str]:
+    return story.folder, story.keys[-1]
+
+
+def _start(
+    project: Project, story: Story, given: Tensor | None, overlap: int, settings: Settings
+) -> np.ndarray:
+    """The frames that a continued shot goes on from, uint8 [overlap, H, W, 3]."""
+    if story.keys:
+        return project.stored(story.keys[-1]).last(overlap)
+    if given is None:
+        raise StoryMemError(
+            "the first shot of a story continues, and there is nothing before it",
+            value="no start_frames",
+            remedy="Make it a cut, or connect start_frames.",
+        )
+    if len(given) < overlap:
+        raise StoryMemError(
+            f"a first shot that goes on from {overlap} frames needs as many start_frames",
+            value=len(given),
+            remedy="Connect more frames, or lower the overlap.",
+        )
+    # Quantised at once: a broken and an unbroken run must see the same pixels.
+    return quantise(resize(given[-overlap:].cpu(), width=settings.width, height=settings.height))
+
+
+def _check_channels(models: Sequence[Any], channels: int, what: str, remedy: str) -> None:
+    for model in models:
+        if model is not None and input_channels(model) != channels:
+            raise StoryMemError(
+                f"{what} must have {channels} input channels", value=input_channels(model), remedy=remedy
+            )

@@ -1,0 +1,149 @@
+"""From a shot's frames to the memory after it: embed, select, and update the bank."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .aesthetics import Filter
+from .embedders import Embedder
+from .keyframes import Selection, select
+from .memory import MemoryBank, MemoryFrame, Origin, Update, quantise, update
+from .project import StoredMemory
+
+_BATCH = 16
+"""Frames that are turned into floats at once: a shot of 81 frames would otherwise cost 400 MB."""
+
+
+class Remembered(NamedTuple):
+    """What a shot leaves behind."""
+
+    bank: MemoryBank
+    """The memory after the shot."""
+    kept: tuple[MemoryFrame, ...]
+    """The keyframes that entered it."""
+    selection: Selection
+    update: Update
+
+    @property
+    def report(self) -> str:
+        """What was kept and what was rejected and why, a line per frame."""
+        lines = [f"frame {frame.origin.frame}: kept" for frame in self.kept]
+        lines += [
+            f"frame {frame.origin.frame}: {reason} ({similarity:.3f})"
+            for frame, reason, similarity in self.update.rejected
+        ]
+        lines += [f"frame {rejected.index}: {rejected.reason}" for rejected in self.selection.rejected]
+        if not self.kept:
+            lines.insert(0, "no frame of this shot entered the memory")
+        return "\n".join(lines)
+
+
+def remember(
+    bank: MemoryBank,
+    frames: np.ndarray,
+    embedder: Embedder,
+    filter: Filter | None,
+    *,
+    shot: str,
+    limit: int = 3,
+    threshold: float | None = None,
+    first: int = 0,
+) -> Remembered:
+    """The memory after a shot: m_i = f(m_{i-1}, v_i) (StoryMem, section 3.3).
+
+    Args:
+        bank: the memory that the shot saw.
+        frames: the shot's frames, uint8 [F, H, W, 3].
+        filter: keeps spoiled frames out; None keeps all.
+        shot: the shot's id, kept with each keyframe.
+        limit: most keyframes of one shot.
+        threshold: cosine similarity above which two frames count as the same; None: the embedder's.
+        first: index of the first frame that may be kept; those before it repeat the shot before.
+
+    Raises:
+        StoryMemError: the bank was filled by another embedder, or `limit` or `threshold` is out of range.
+    """
+    bank = bank.embedded_by(embedder.name)
+    threshold = embedder.threshold if threshold is None else threshold
+    own = frames[first:]
+    embeddings = embed(embedder, own)
+
+    def score(index: int) -> float:
+        return float(filter.scorer(as_images(own[index : index + 1]))[0])
+
+    selection = select(
+        embeddings,
+        None if filter is None else score,
+        limit=limit,
+        threshold=threshold,
+        min_score=0.0 if filter is None else filter.min_score,
+    )
+    candidates = [
+        MemoryFrame(
+            pixels=own[keyframe.index],
+            embedding=embeddings[keyframe.index].numpy(),
+            score=keyframe.score,
+            similarity=keyframe.similarity,
+            origin=Origin("shot", shot, first + keyframe.index),
+        )
+        for keyframe in selection.kept
+    ]
+    after = update(bank, candidates, threshold)
+    return Remembered(after.bank, after.kept, selection, after)
+
+
+def with_references(bank: MemoryBank, images: Iterable[Tensor], embedder: Embedder) -> MemoryBank:
+    """A bank with reference images behind what it holds (MR2V): in an empty one they are the sink.
+
+    They are taken as they are, however alike: whoever gives two pictures of a face wants both.
+
+    Args:
+        images: [H, W, 3], 0..1, of any sizes.
+
+    Raises:
+        StoryMemError: more images than the bank has room for, or another embedder's bank.
+    """
+    bank = bank.embedded_by(embedder.name)
+    pixels = [quantise(image.cpu()[..., :3]) for image in images]
+    references = tuple(
+        MemoryFrame(
+            picture,
+            embed(embedder, picture[None])[0].numpy(),
+            None,
+            None,
+            Origin("reference", f"reference {i}"),
+        )
+        for i, picture in enumerate(pixels, 1)
+    )
+    return replace(bank, frames=bank.frames + references)
+
+
+def as_bank(memory: MemoryBank | StoredMemory | None) -> MemoryBank:
+    """What a memory socket brings, as a value; nothing is an empty bank."""
+    if memory is None:
+        return MemoryBank()
+    return memory.load() if isinstance(memory, StoredMemory) else memory
+
+
+def memory_pixels(memory: MemoryBank | StoredMemory | Tensor | None) -> list[np.ndarray]:
+    """The images of a memory socket that also takes an IMAGE batch [M, H, W, 3], oldest first: uint8."""
+    if isinstance(memory, Tensor):
+        return list(quantise(memory.cpu()[..., :3]))
+    return [frame.pixels for frame in as_bank(memory).frames]
+
+
+def embed(embedder: Embedder, frames: np.ndarray) -> Tensor:
+    """Unit embeddings of uint8 frames [F, H, W, 3], each computed once, in batches: fp32 [F, D]."""
+    batches = [frames[i : i + _BATCH] for i in range(0, len(frames), _BATCH)]
+    return torch.cat([embedder(as_images(batch)).cpu() for batch in batches])
+
+
+def as_images(frames: np.ndarray) -> Tensor:
+    """uint8 frames as the host's IMAGE: fp32 0..1, same shape."""
+    return torch.from_numpy(np.array(frames)).float().div(255)

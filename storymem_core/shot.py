@@ -1,0 +1,215 @@
+"""One shot of a story: from its key to its place on disk.
+
+script -> MEMORY -> CONDITIONING -> SAMPLING -> FRAMES -> KEYFRAMES -> memory ... -> film: this module walks
+the middle of that way once. A shot that is stored already under the same key is not made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from . import memory
+from .aesthetics import Filter
+from .embedders import Embedder
+from .frames import latent_frames
+from .host import conditioning, fingerprint, prompt, sampling, vae
+from .host.memory import give_memory, input_channels
+from .memory import MemoryBank
+from .positions import temporal_positions
+from .project import Project, StoredShot
+from .remember import as_images, remember
+from .story import ShotPlan
+
+RECIPE = 1
+"""Version of the way a shot is made. It enters every key: raise it when the same inputs give other frames."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Models:
+    """What makes the pictures: the host's MODEL (two experts), VAE and CLIP."""
+
+    high: Any
+    low: Any
+    vae: Any
+    clip: Any
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How every shot of a story is sampled."""
+
+    width: int
+    height: int
+    steps: int
+    cfg_high: float
+    cfg_low: float
+    sampler_name: str
+    scheduler: str
+    shift: float
+    boundary: float
+    spacing: float
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How keyframes are chosen."""
+
+    embedder: Embedder
+    filter: Filter | None
+    limit: int
+
+
+def make(
+    project: Project,
+    plan: ShotPlan,
+    models: Models,
+    settings: Settings,
+    choice: Choice,
+    seen: MemoryBank,
+    start: np.ndarray | None,
+) -> tuple[StoredShot, bool]:
+    """Make a shot and store it, or find it stored.
+
+    Args:
+        seen: the memory before the shot.
+        start: the frames it goes on from, uint8 [plan.dropped, H, W, 3]; None for a cut.
+
+    Returns:
+        The stored shot, and whether it was stored before.
+
+    Raises:
+        StoryMemError: anything about the input that cannot be, before the first step of sampling; latents
+            that are not finite; no space left.
+    """
+    made_of = ingredients(plan, models, settings, choice, seen, start)
+    key = project.key(made_of)
+    found = project.find(key)
+    if found is not None:
+        log.info("shot %s is there already (%s)", plan.id, key[:12])
+        return found, True
+    changed = project.changes(plan.id, made_of)
+    log.info("shot %s is made: %s", plan.id, "new" if changed is None else f"changed: {', '.join(changed)}")
+    watch = Stopwatch()
+    frames = render(plan, models, settings, seen, start, watch)
+    with watch("keyframes"):
+        after = remember(
+            seen, frames, choice.embedder, choice.filter, shot=plan.id, limit=choice.limit, first=plan.dropped
+        )
+    row = {
+        **asdict(plan),
+        "positions": list(temporal_positions(len(seen.frames), latent_frames(plan.frames), settings.spacing)),
+        "memory": [memory.row(frame) for frame in seen.frames],
+        "keyframes": [memory.row(frame) for frame in after.kept],
+        "selection": after.report.splitlines(),
+        "lora": loras(models),
+        "models": {name: value for name, value in made_of.items() if name.startswith("models.")},
+        "changed": list(changed or ()),
+        "seconds": watch.seconds,
+    }
+    keyframes = replace(seen, frames=after.kept)
+    return project.store(key, made_of, row, frames, seen, keyframes), False
+
+
+def ingredients(
+    plan: ShotPlan,
+    models: Models,
+    settings: Settings,
+    choice: Choice,
+    seen: MemoryBank,
+    start: np.ndarray | None,
+) -> dict[str, Any]:
+    """All that makes a shot, by the names under which a person is told of a change."""
+    return {
+        "recipe": RECIPE,
+        "shot": plan.id,
+        "prompt": plan.prompt,
+        "negative prompt": plan.negative_prompt or "",
+        "mode": plan.mode,
+        "seed": plan.seed,
+        "length": plan.frames,
+        "start frames": None if start is None else hashlib.sha256(start.tobytes()).hexdigest(),
+        "memory": [frame.sha256 for frame in seen.frames],
+        "memory sink": seen.sink,
+        "memory capacity": seen.capacity,
+        "embedder": choice.embedder.name,
+        "filter": None if choice.filter is None else choice.filter.summary,
+        "keyframe limit": choice.limit,
+        "models.high": fingerprint.model(models.high),
+        "models.low": fingerprint.model(models.low),
+        "models.vae": fingerprint.vae(models.vae),
+        "models.clip": fingerprint.clip(models.clip),
+        **{name.replace("_", " "): value for name, value in asdict(settings).items()},
+    }
+
+
+def render(
+    plan: ShotPlan,
+    models: Models,
+    settings: Settings,
+    seen: MemoryBank,
+    start: np.ndarray | None,
+    watch: Stopwatch,
+) -> np.ndarray:
+    """The shot's frames, uint8 [F, H, W, 3]."""
+    size = {"width": settings.width, "height": settings.height, "length": plan.frames}
+    with watch("text"):
+        positive = prompt.encode(models.clip, plan.prompt)
+        negative = prompt.encode(models.clip, plan.negative_prompt or "")
+    with watch("conditioning"):
+        if input_channels(models.high) == vae.LATENT_CHANNELS:
+            latent = {"samples": conditioning.empty_latent(**size)}
+        else:
+            images = None if start is None else as_images(start)
+            positive, negative, latent = conditioning.condition_shot(
+                positive, negative, models.vae, images, **size
+            )
+    with watch("memory"):
+        high, low = give_memory(
+            (models.high, models.low),
+            models.vae,
+            [frame.pixels for frame in seen.frames],
+            latent["samples"],
+            seed=plan.seed,
+            spacing=settings.spacing,
+        )
+    with watch("sampling"):
+        latent = sampling.sample(
+            high, low, positive, negative, latent, seed=plan.seed, steps=settings.steps,
+            cfg_high=settings.cfg_high, cfg_low=settings.cfg_low, sampler_name=settings.sampler_name,
+            scheduler=settings.scheduler, shift=settings.shift, boundary=settings.boundary, shot=plan.id,
+        )  # fmt: skip
+    with watch("decoding"):
+        return memory.quantise(vae.decode(models.vae, latent["samples"], shot=plan.id).numpy())
+
+
+def loras(models: Models) -> dict[str, Any] | None:
+    """What M2V LoRAs the experts carry, as StoryMemM2VLora noted it; None without."""
+    notes = {name: model.model_options.get("storymem_lora") for name, model in _experts(models)}
+    return {name: note for name, note in notes.items() if note} or None
+
+
+def _experts(models: Models) -> tuple[tuple[str, Any], ...]:
+    return (("high", models.high), ("low", models.low))
+
+
+class Stopwatch:
+    """Seconds per part of a shot."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, part: str) -> Iterator[None]:
+        begin = time.perf_counter()
+        yield
+        self.seconds[part] = round(time.perf_counter() - begin, 3)
