@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from .installation import ROOT
 
@@ -30,7 +31,8 @@ class Arguments:
 def parse(words: Sequence[str]) -> Arguments:
     """Read the words after `run.py`; ends the program with a message when they make no sense."""
     given = vars(_parser().parse_args(words))
-    return Arguments(**{name: tuple(v) if isinstance(v, list) else v for name, v in given.items()})
+    values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
+    return Arguments(**values)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -42,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
 
     film = commands.add_parser("film", help="make a film of any script")
     film.add_argument("script", type=_file, metavar="SCRIPT", help="ST-Bench JSON, JSON5 or plain text")
-    film.add_argument("--graph", type=_file, metavar="FILE", help="API graph with the settings (default: story_demo)")
+    film.add_argument("--graph", type=_file, metavar="FILE", help="API graph with the settings")
     film.add_argument("--plan", action="store_true", help="only print the shots, as JSON")
     _film_options(film)
 
@@ -52,14 +54,13 @@ def _parser() -> argparse.ArgumentParser:
 
     # No word is an option of ours: pytest gets them all.
     test = commands.add_parser("test", help="lint, check types, run every test", prefix_chars="\0")
-    test.add_argument(
-        "rest", nargs="*", metavar="WORD", help="rings to run (lint types core host server canvas), options of pytest"
-    )
+    parts = "lint, types, core, host, server, canvas; other words go to pytest"
+    test.add_argument("rest", nargs="*", metavar="WORD", help=parts)
 
     bench = commands.add_parser("bench", help="run one benchmark")
-    bench.add_argument("name", choices=_benchmarks(), metavar="NAME", help=f"one of: {', '.join(_benchmarks())}")
+    bench.add_argument("name", choices=_benchmarks(), metavar="NAME", help=", ".join(_benchmarks()))
 
-    mutants = commands.add_parser("mutants", help="sabotage the code, one way at a time: a test must turn red")
+    mutants = commands.add_parser("mutants", help="sabotage the code, way by way: a test must turn red")
     mutants.add_argument("rest", nargs="*", metavar="NAME", help="only these")
     return parser
 
@@ -70,7 +71,7 @@ def _film_options(parser: argparse.ArgumentParser) -> None:
         "--reference", type=_file, nargs="+", action="extend", default=[], dest="references", metavar="PNG",
         help="pictures that the memory starts with",
     )  # fmt: skip
-    parser.add_argument("--out", type=Path, metavar="DIR", help="the film's folder (default: output/<story name>)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="its folder (default: output/<story name>)")
 
 
 def _benchmarks() -> list[str]:

@@ -35,9 +35,8 @@ def run(url: str, graph: Graph, on_event: Callable[[Event], None] = lambda _: No
 
 def saved_files(outputs: Outputs, folder: Path) -> list[Path]:
     """The files in the server's output folder that a job's outputs name, in their order."""
-    results = (
-        result for shown in outputs.values() for listed in shown.values() if isinstance(listed, list) for result in listed
-    )
+    shown = (value for node in outputs.values() for value in node.values())
+    results = (result for value in shown if isinstance(value, list) for result in value)
     files = (
         folder / PurePosixPath(result.get("subfolder", "")) / result["filename"]
         for result in results

@@ -1,4 +1,4 @@
-"""A folder made step by step: an interrupted set-up goes on where it stopped, two at once wait for each other.
+"""A folder made step by step: an interrupted set-up goes on where it stopped, two at once wait in turn.
 
 Standard library only: run.py uses it before anything is installed.
 """
@@ -67,7 +67,7 @@ class Environment:
         """
         if self.missing():
             self.folder.mkdir(parents=True, exist_ok=True)
-            with _locked(self.folder / "lock", lambda: say(f"waiting for the set-up at work in {self.folder}")):
+            with _locked(self.folder / "lock", lambda: say(f"waiting for the set-up of {self.folder}")):
                 for step in self.missing():
                     self._do(step, say)
         return self

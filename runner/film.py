@@ -43,7 +43,8 @@ def plan(arguments: Arguments) -> tuple[story.ShotPlan, ...]:
 
 def plan_json(arguments: Arguments) -> str:
     """The plan as `film --plan` prints it."""
-    return json.dumps({"shots": [story.as_row(shot) for shot in plan(arguments)]}, ensure_ascii=False, indent=2)
+    rows = [story.as_row(shot) for shot in plan(arguments)]
+    return json.dumps({"shots": rows}, ensure_ascii=False, indent=2)
 
 
 def filled_graph(arguments: Arguments, images: Sequence[str]) -> Graph:
@@ -119,4 +120,5 @@ def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise StoryMemError("a script is text in UTF-8", value=str(path), remedy=f"Save it as UTF-8 ({error}).") from error
+        told = "a script must be text in UTF-8"
+        raise StoryMemError(told, value=str(path), remedy=f"Save it so ({error}).") from error

@@ -26,9 +26,9 @@ def load(path: Path) -> Graph:
     except ValueError as error:
         raise GraphError(f"{path} is not JSON: {error}") from error
     if isinstance(graph, dict) and isinstance(graph.get("nodes"), list):
-        raise GraphError(f"{path} is a graph of the page. Save it in ComfyUI by 'Export (API)' and give that file.")
+        raise GraphError(f"{path} is a graph of the page. Save it by 'Export (API)' and give that file.")
     if not isinstance(graph, dict) or not graph or not all(map(_is_node, graph.values())):
-        raise GraphError(f"{path} is not an API graph: node ids, each with class_type and inputs, are expected.")
+        raise GraphError(f"{path} is not an API graph: node ids, each with class_type and inputs.")
     return graph
 
 
@@ -72,16 +72,15 @@ def with_project(graph: Graph, name: str) -> Graph:
 
 
 def with_references(graph: Graph, images: Sequence[str]) -> Graph:
-    """The graph with these files of the server's input folder, and no others, as the memory's first frames."""
+    """The graph with these files of the server's input folder, and no others, as the first memory."""
     bank = only(graph, BANK)
-    loaders = {f"storymem_reference_{i}": image for i, image in enumerate(images)}
-    kept = {name: value for name, value in graph[bank]["inputs"].items() if not name.startswith("references.")}
-    links = {f"references.reference_{i}": [loader, 0] for i, loader in enumerate(loaders)}
-    return {
-        **graph,
-        bank: {**graph[bank], "inputs": {**kept, **links}},
-        **{loader: {"class_type": "LoadImage", "inputs": {"image": image}} for loader, image in loaders.items()},
+    loaders = {
+        f"storymem_reference_{i}": {"class_type": "LoadImage", "inputs": {"image": image}}
+        for i, image in enumerate(images)
     }
+    links = {f"references.reference_{i}": [loader, 0] for i, loader in enumerate(loaders)}
+    others = {name: value for name, value in graph[bank]["inputs"].items() if not _is_reference(name)}
+    return {**graph, **loaders, bank: {**graph[bank], "inputs": {**others, **links}}}
 
 
 def plan_settings(graph: Graph) -> dict[str, Any]:
@@ -93,7 +92,7 @@ def plan_settings(graph: Graph) -> dict[str, Any]:
         "length": loop["length"],
         "overlap": loop["overlap"],
         "t2v_first": "t2v_high_noise_model" in loop,
-        "references": sum(name.startswith("references.") for bank in banks for name in bank),
+        "references": sum(_is_reference(name) for bank in banks for name in bank),
         "start_given": "start_frames" in loop,
     }
 
@@ -103,4 +102,9 @@ def _with_inputs(graph: Graph, id: str, **inputs: object) -> Graph:
 
 
 def _is_node(node: object) -> bool:
-    return isinstance(node, dict) and isinstance(node.get("class_type"), str) and isinstance(node.get("inputs"), dict)
+    has = {"class_type": str, "inputs": dict}
+    return isinstance(node, dict) and all(isinstance(node.get(name), kind) for name, kind in has.items())
+
+
+def _is_reference(name: str) -> bool:
+    return name.startswith("references.")

@@ -211,4 +211,3 @@ def _run(command: Sequence[str | Path], variables: Mapping[str, str]) -> None:
     if done.returncode:
         told = done.stdout[-4000:]
         raise SetupError(f"{told}\nFailed (exit {done.returncode}): {' '.join(map(str, command))}")
-

@@ -56,6 +56,6 @@ class Progress:
     def _shot(self, node: Mapping[str, Any]) -> int:
         """The number of the story's shot that a node makes, 0 for none."""
         outer, last = node["display_node_id"], node["node_id"].rpartition(".")[2]
-        if outer == node["node_id"] or self._graph.get(outer, {}).get("class_type") != LOOP or not last.isdecimal():
-            return 0
-        return int(last) if int(last) <= len(self._modes) else 0
+        inside = outer != node["node_id"] and self._graph.get(outer, {}).get("class_type") == LOOP
+        number = int(last) if inside and last.isdecimal() else 0
+        return number if number <= len(self._modes) else 0

@@ -20,6 +20,7 @@ CHECKS = ("lint", "types")
 RINGS = ("core", "host", "server", "canvas")
 
 TESTS_FAILED, NO_TESTS = 1, 5
+JUNIT = ("tests", "failures", "errors", "skipped")
 
 
 @dataclass(frozen=True)
@@ -65,25 +66,23 @@ def selection(words: Sequence[str]) -> tuple[list[str], list[str]]:
     return parts or list(RINGS if options else CHECKS + RINGS), options
 
 
-def run_pytest(root: Path, ring: str, options: Sequence[str], host: Path, report: Path, **streams: int) -> int:
-    """One ring of a copy of the project, in a process of its own; pytest's exit code.
-
-    Args:
-        report: the JUnit file to write.
-    """
-    variables = clean_variables(COMFYUI_PATH=os.fspath(host), PYTHONDONTWRITEBYTECODE="1")
-    if ring == "core":
-        del variables["COMFYUI_PATH"]
-    command = [sys.executable, "-m", "pytest", f"tests/{ring}", f"--junit-xml={report}", *options]
-    return subprocess.run(command, cwd=root, env=variables, preexec_fn=die_with_parent(), **streams).returncode
+def run_pytest(root: Path, host: Path, words: Sequence[str], quiet: bool = False) -> int:
+    """pytest in a process of its own, on a copy of the project; its exit code."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *words],
+        cwd=root,
+        env=clean_variables(COMFYUI_PATH=os.fspath(host)),
+        stdout=subprocess.DEVNULL if quiet else None,
+        preexec_fn=die_with_parent(),
+    )
+    return done.returncode
 
 
 def counted(report: Path) -> Counts:
     """What a JUnit file says."""
-    suites = ElementTree.parse(report).getroot().iter("testsuite")
     total = Counts()
-    for suite in suites:
-        tests, failures, errors, skipped = (int(suite.get(name, 0)) for name in ("tests", "failures", "errors", "skipped"))
+    for suite in ElementTree.parse(report).getroot().iter("testsuite"):
+        tests, failures, errors, skipped = (int(suite.get(name, 0)) for name in JUNIT)
         total += Counts(tests - failures - errors - skipped, failures + errors, skipped)
     return total
 
@@ -93,7 +92,7 @@ def _ring(ring: str, options: Sequence[str], host: Path, say: Callable[[str], No
         chromium(say)
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.xml")
-        code = run_pytest(ROOT, ring, options, host, report)
+        code = run_pytest(ROOT, host, [f"tests/{ring}", f"--junit-xml={report}", *options])
         counts = counted(report) if report.exists() else Counts()
     if code == NO_TESTS and options:
         return counts  # the options select none here
@@ -107,8 +106,8 @@ def _ring(ring: str, options: Sequence[str], host: Path, say: Callable[[str], No
 def _check(check: str) -> Counts:
     with tempfile.TemporaryDirectory() as folder:
         command = {"lint": _lint, "types": _types}[check](Path(folder))
-        code = subprocess.run(command, cwd=folder, env=clean_variables(), preexec_fn=die_with_parent()).returncode
-    return Counts(failed=1) if code else Counts(passed=1)
+        done = subprocess.run(command, cwd=folder, env=clean_variables(), preexec_fn=die_with_parent())
+    return Counts(failed=1) if done.returncode else Counts(passed=1)
 
 
 def _lint(folder: Path) -> list[str]:

@@ -11,33 +11,34 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 
 from .errors import ServerError
 from .installation import ROOT
 from .processes import clean_variables, die_with_parent
 
+PACK = MappingProxyType({"storymem": ROOT})
 START_TIMEOUT = 180.0
 # What the host writes when it loses a pack; it starts all the same.
 PACK_LOST = ("(IMPORT FAILED)", "Error while calling comfy_entrypoint")
 
 
 class Server:
-    """ComfyUI with the pack linked into a `custom_nodes` of its own; started on entry, stopped on exit.
+    """ComfyUI with packs linked into a `custom_nodes` of its own; started on entry, stopped on exit.
 
     Args:
         host: ComfyUI's folder.
         models: its models folder.
         output: its output folder, made when missing.
-        pack: the pack's folder, None for a bare ComfyUI.
+        packs: name -> folder of the packs that it loads.
         cpu: run on the CPU even where there is a GPU.
         arguments: more of ComfyUI's own options.
 
     Raises:
-        ServerError: it does not answer, or it could not load the pack.
+        ServerError: it does not answer, or it could not load a pack.
     """
 
     def __init__(
@@ -46,12 +47,12 @@ class Server:
         models: Path,
         output: Path,
         *,
-        pack: Path | None = ROOT,
+        packs: Mapping[str, Path] = PACK,
         cpu: bool = False,
         arguments: Sequence[str] = (),
     ):
         self.output = output.absolute()
-        self._host, self._models, self._pack = host, models, pack
+        self._host, self._models, self._packs = host, models, packs
         self._options = [*(["--cpu"] if cpu or not has_gpu() else []), *arguments]
 
     def __enter__(self) -> Server:
@@ -61,8 +62,8 @@ class Server:
             for name in ("custom_nodes", "input", "temp", "user"):
                 (self.folder / name).mkdir()
             self.output.mkdir(parents=True, exist_ok=True)
-            if self._pack:
-                (self.folder / "custom_nodes" / "storymem").symlink_to(self._pack, target_is_directory=True)
+            for name, pack in self._packs.items():
+                (self.folder / "custom_nodes" / name).symlink_to(pack, target_is_directory=True)
             self.url = f"http://127.0.0.1:{free_port()}"
             log = stack.enter_context(self.log.open("w"))
             self._process = subprocess.Popen(
@@ -117,13 +118,13 @@ class Server:
         end = time.monotonic() + START_TIMEOUT
         while not self._answers():
             if self._process.poll() is not None:
-                raise ServerError(f"ComfyUI ended (exit {self._process.returncode}) as it started:\n{self.log_tail()}")
+                raise ServerError(f"ComfyUI ended as it started:\n{self.log_tail()}")
             if time.monotonic() > end:
                 raise ServerError(f"ComfyUI did not answer in {START_TIMEOUT:.0f} s:\n{self.log_tail()}")
             time.sleep(0.1)
         lost = [line for line in self.log.read_text().splitlines() if any(sign in line for sign in PACK_LOST)]
         if lost:
-            raise ServerError("ComfyUI could not load the pack:\n" + "\n".join(lost))
+            raise ServerError("ComfyUI could not load a pack:\n" + "\n".join(lost))
 
     def _answers(self) -> bool:
         try:
