@@ -15,7 +15,7 @@ import logging
 import os
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +25,7 @@ from . import frame_file, memory
 from .disk import (
     canonical,
     digest,
+    read_json,
     remove,
     remove_unfinished,
     room_in,
@@ -204,7 +205,7 @@ class Project:
             None if no shot of this id was ever stored: it is new. ("stored copy",) if nothing differs but the
             stored copy is missing or damaged.
         """
-        records = {path: _json(path) or {} for path in self._store.glob(f"[0-9a-f]*/{RECORD}")}
+        records = {path: read_json(path) or {} for path in self._store.glob(f"[0-9a-f]*/{RECORD}")}
         of_this_id = [path for path, told in records.items() if told.get("shot", {}).get("id") == shot_id]
         if not of_this_id:
             return None
@@ -235,7 +236,8 @@ class Project:
             if self._lock.lock_counter == 1:
                 for folder in (self._store, self.folder, self.folder / CLIPS, self.folder / PICTURES):
                     remove_unfinished(folder)
-                holder.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
+                with suppress(OSError):  # only for another run's message: a full disk must not stop at this
+                    holder.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
             yield self
         finally:
             if self._lock.lock_counter == 1:
@@ -254,7 +256,7 @@ def _ours(folder: Path) -> bool:
     """Whether a folder is a story of ours, or has nothing in it that people would miss."""
     for path in (folder / "store" / _MARK, folder / STORY):
         if path.exists():
-            version = (_json(path) or {}).get("version")
+            version = (read_json(path) or {}).get("version")
             if isinstance(version, int) and version > VERSION:
                 raise StoryMemError(
                     f"this story was made by a newer version of the pack (its folder has version {version}, "
@@ -267,19 +269,10 @@ def _ours(folder: Path) -> bool:
     return all(path.name == "store" or path.name.startswith(".") for path in folder.iterdir())
 
 
-def _json(path: Path) -> dict[str, Any] | None:
-    """A JSON object, or None where there is none that can be read."""
-    try:
-        value = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return None
-    return value if isinstance(value, dict) else None
-
-
 def _value(made_of: Mapping[str, Any], name: str) -> str | None:
     return canonical(made_of[name]) if name in made_of else None
 
 
 def _told(holder: Path) -> str:
-    known = _json(holder)
+    known = read_json(holder)
     return f"process {known['pid']} on {known['host']}" if known else "its process is not known"

@@ -1,0 +1,214 @@
+"""A story on one picture: a row per shot with its prompt, its frames and the memory that it saw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from . import film
+from .disk import replacing
+from .lettering import Lettering
+from .memory import MemoryBank
+from .stored_shot import StoredShot
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from PIL.ImageDraw import ImageDraw
+
+LOOK = 1
+"""Raise it when the picture of the same shots changes."""
+
+_WIDTH, _MARGIN, _TEXT, _GUTTER, _GAP = 1720, 56, 380, 44, 10
+_INNER = _WIDTH - 2 * _MARGIN
+_PICTURES = _INNER - _TEXT - _GUTTER
+_HEADER, _PAD, _PROMPT_LINES = 164, 30, 12
+_TALLEST_FRAME, _TALLEST_MEMORY, _MEMORY_COLUMNS = 196, 132, 10
+_PAPER, _INK, _SOFT, _FAINT, _LINE = "#fbfaf8", "#1c1c1e", "#5a5a61", "#85858c", "#dedad3"
+_MODES = {
+    "t2v": ("cut, from text alone", "#6b4fa0"),
+    "m2v": ("cut", "#2f6db3"),
+    "mi2v": ("goes on from the last frame", "#2d7d5f"),
+    "mm2v": ("goes on in motion", "#a35a1f"),
+}
+
+
+def write(
+    shots: Sequence[StoredShot],
+    path: Path,
+    *,
+    fps: float | Fraction = film.FPS,
+    crossfade: int = 0,
+    title: str = "",
+) -> None:
+    """Draw the sheet and write it as PNG, wholly or not at all."""
+    with replacing(path) as temporary:
+        draw(shots, fps=fps, crossfade=crossfade, title=title).save(temporary, format="PNG")
+
+
+def draw(
+    shots: Sequence[StoredShot], *, fps: float | Fraction = film.FPS, crossfade: int = 0, title: str = ""
+) -> Image:
+    """The sheet: RGB, 1720 pixels wide and as high as the shots need; one shot's frames are held at a time.
+
+    Frames that repeat the shot before are left out. Under each frame stands its number in the shot; under
+    each frame of the memory the shot or reference that it comes from, and whether it is in the bank's sink
+    or in its window.
+    """
+    from PIL import Image, ImageDraw
+
+    letters = _Letters(Lettering(46), Lettering(40), Lettering(18), Lettering(15))
+    numbers = {shot.id: number for number, shot in enumerate(shots, 1)}
+    rows = [_Row(shot, number, numbers, letters) for number, shot in enumerate(shots, 1)]
+    sheet = Image.new("RGB", (_WIDTH, _HEADER + sum(row.height for row in rows) + _PAD), _PAPER)
+    canvas = ImageDraw.Draw(sheet)
+    info = film.measure(shots, fps=fps, crossfade=crossfade)
+    facts = (
+        _counted(len({shot.row.get("scene") for shot in shots}), "scene"),
+        _counted(len(shots), "shot"),
+        f"{info.seconds:.1f} seconds",
+        f"{info.frames} frames at {float(fps):g} a second",
+        f"{info.size[0]} x {info.size[1]}",
+    )
+    letters.title.draw(canvas, (_MARGIN, 40), letters.title.fit(title or "Untitled", _INNER), _INK)
+    letters.body.draw(canvas, (_MARGIN, 108), "   ·   ".join(facts), _SOFT)
+    y = _HEADER
+    for row in rows:
+        row.draw(sheet, canvas, y)
+        y += row.height
+    return sheet
+
+
+class _Letters(NamedTuple):
+    title: Lettering
+    number: Lettering
+    body: Lettering
+    small: Lettering
+
+
+class _Row:
+    """One shot's row: small pictures, and texts broken into lines, so that its height is known at once."""
+
+    def __init__(self, shot: StoredShot, number: int, numbers: Mapping[str, int], letters: _Letters):
+        self.shot, self.number, self.letters = shot, number, letters
+        self.prompt = letters.body.wrap(str(shot.row.get("prompt", "")), _TEXT, _PROMPT_LINES)
+        width, height = shot.size
+        indices = spread(shot.dropped, shot.count, 6 if width > 1.2 * height else 8)
+        self.frames = _Strip(
+            [(frame, (str(index),)) for frame, index in zip(shot.pick(indices), indices, strict=True)],
+            6 if width > 1.2 * height else 8,
+            _TALLEST_FRAME,
+            letters.small,
+        )
+        bank = shot.seen()
+        self.memory = _Strip(
+            [(frame.pixels, came_from(bank, place, numbers)) for place, frame in enumerate(bank.frames)],
+            _MEMORY_COLUMNS,
+            _TALLEST_MEMORY,
+            letters.small,
+        )
+
+    @property
+    def height(self) -> int:
+        text = 66 + 26 * len(self.prompt) + 12 + 2 * 22
+        return 2 * _PAD + max(text, self.frames.height + 34 + self.memory.height)
+
+    def draw(self, sheet: Image, canvas: ImageDraw, y: int) -> None:
+        """Draw the row with its top at `y`."""
+        row, letters = self.shot.row, self.letters
+        canvas.line((_MARGIN, y, _WIDTH - _MARGIN, y), fill=_LINE, width=2)
+        y += _PAD
+        number = str(self.number)
+        letters.number.draw(canvas, (_MARGIN, y - 6), number, _INK)
+        kind, colour = _MODES.get(str(row.get("mode")), (str(row.get("mode", "")), _SOFT))
+        x = _MARGIN + letters.number.width(number) + 16
+        letters.small.draw(canvas, (x, y), letters.small.fit(kind, _TEXT), colour)
+        letters.small.draw(
+            canvas, (x, y + 20), f"scene {row.get('scene', 1)}   ·   {row.get('mode', '')}", _FAINT
+        )
+        below = y + 66
+        for line in self.prompt:
+            letters.body.draw(canvas, (_MARGIN, below), line, _INK)
+            below += 26
+        repeated = f", {self.shot.dropped} repeated" if self.shot.dropped else ""
+        for line in (f"{self.shot.count} frames made{repeated}", f"seed {row.get('seed', '')}"):
+            letters.small.draw(canvas, (_MARGIN, below + 12), line, _FAINT)
+            below += 22
+        x = _MARGIN + _TEXT + _GUTTER
+        self.frames.draw(sheet, canvas, x, y)
+        y += self.frames.height
+        seen = len(self.memory.pictures)
+        told = f"saw {_counted(seen, 'frame')} of memory" if seen else "saw no memory"
+        letters.small.draw(canvas, (x, y + 6), told, _SOFT)
+        self.memory.draw(sheet, canvas, x, y + 34)
+
+
+class _Strip:
+    """Pictures side by side, each with lines of text below it, in as many lines as they need."""
+
+    def __init__(
+        self,
+        pictures: Sequence[tuple[np.ndarray, Sequence[str]]],
+        columns: int,
+        tallest: int,
+        letters: Lettering,
+    ):
+        from PIL import Image
+
+        self.columns, self.letters = columns, letters
+        self.step = (_PICTURES + _GAP) // columns
+        self.pictures = []
+        self.tall = 0
+        for pixels, lines in pictures:
+            image = Image.fromarray(pixels)
+            size = _fitted(image.size, self.step - _GAP, tallest)
+            self.pictures.append((image.resize(size, Image.Resampling.LANCZOS), lines))
+            self.tall = max(self.tall, size[1] + 6 + 20 * len(lines))
+
+    @property
+    def height(self) -> int:
+        return -(-len(self.pictures) // self.columns) * (self.tall + _GAP)
+
+    def draw(self, sheet: Image, canvas: ImageDraw, left: int, top: int) -> None:
+        """Draw the strip with its top left corner at (left, top)."""
+        for place, (image, lines) in enumerate(self.pictures):
+            down, right = divmod(place, self.columns)
+            x, y = left + right * self.step, top + down * (self.tall + _GAP)
+            sheet.paste(image, (x, y))
+            canvas.rectangle((x, y, x + image.width - 1, y + image.height - 1), outline=_LINE)
+            for line, text in enumerate(lines):
+                fitted = self.letters.fit(text, self.step - _GAP)
+                colour = _SOFT if line == 0 else _FAINT
+                self.letters.draw(canvas, (x, y + image.height + 4 + 20 * line), fitted, colour)
+
+
+def spread(first: int, count: int, most: int) -> list[int]:
+    """At most `most` indices of first..count-1, evenly apart, both ends among them where there is room."""
+    last, places = count - 1, min(most, count - first)
+    return [first + round(place * (last - first) / max(1, places - 1)) for place in range(places)]
+
+
+def came_from(bank: MemoryBank, place: int, numbers: Mapping[str, int]) -> tuple[str, str]:
+    """Where a frame of the memory comes from, in two lines: "shot 2", "frame 11 · sink".
+
+    Args:
+        numbers: the number in this film of each shot, by its id; another shot is told by its id.
+    """
+    origin = bank.frames[place].origin
+    role = "sink" if place < bank.sink else "window"
+    if origin.source == "reference":
+        return origin.shot, role
+    return f"shot {numbers.get(origin.shot, origin.shot)}", f"frame {origin.frame} · {role}"
+
+
+def _fitted(size: tuple[int, int], width: int, tallest: int) -> tuple[int, int]:
+    """A size of the same shape, as wide as it may be."""
+    scale = min(width / size[0], tallest / size[1])
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def _counted(count: int, thing: str) -> str:
+    return f"{count} {thing}{'' if count == 1 else 's'}"

@@ -1,0 +1,137 @@
+"""What people look at, made anew from the store: film.mp4, contact_sheet.png, shots/, keyframes/, story.json.
+
+Names are fixed. A file is written only if something that makes it has changed (story.json knows what each was
+made of, and its sha256), so a second run of the same story leaves the same bytes, and quickly.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from . import contact_sheet, film
+from .disk import digest, file_sha256, read_json, replacing, write_json
+from .memory import MemoryFrame
+from .project import CLIPS, FILM, PICTURES, SHEET, STORY, Project
+from .project import Story as StoryHandle
+from .stored_shot import StoredShot
+
+VERSION = 1
+_NUMBERED = {CLIPS: re.compile(r"\d{3,}\.mp4"), PICTURES: re.compile(r"\d{3,}_\d+\.png")}
+
+
+class Output(NamedTuple):
+    """One derived file."""
+
+    name: str
+    """Its path below the story's folder, with slashes."""
+    made_of: str
+    """Digest of all that decides its bytes."""
+    write: Callable[[Path], object]
+
+
+def publish(
+    story: StoryHandle, *, fps: float | Fraction = film.FPS, crossfade: int = 0, name: str = ""
+) -> Path:
+    """(Re)write all that a run leaves for people, from the stored shots alone.
+
+    shots/NNN.mp4 is a shot as it stands in the film, without the frames that repeat the shot before. Clips
+    and pictures of an earlier, longer story go; files with other names stay.
+
+    Args:
+        story: its shots in order, each stored.
+        name: the story's, in the film's metadata and on the contact sheet; the folder's name if empty.
+
+    Returns:
+        The path of film.mp4.
+
+    Raises:
+        StoryMemError: what `film.stitch` raises; a shot that is no longer stored; another run in this folder.
+    """
+    project = Project.open(story.folder)
+    folder = project.folder
+    name = name or folder.name
+    with project.locked():
+        shots = story.shots()
+        info = film.measure(shots, fps=fps, crossfade=crossfade)
+        before = (read_json(folder / STORY) or {}).get("files", {})
+        files = {
+            output.name: _made(folder, output, before.get(output.name, {}))
+            for output in _outputs(shots, film.rate(fps), crossfade, name)
+        }
+        _remove_stale(folder, files)
+        told = {
+            "version": VERSION,
+            "name": name,
+            "fps": float(film.rate(fps)),
+            "crossfade": crossfade,
+            "frames": info.frames,
+            "seconds": info.seconds,
+            "size": info.size,
+            "shots": rows(shots, story.reused),
+            "files": files,
+        }
+        write_json(folder / STORY, told)
+    return folder / FILM
+
+
+def rows(shots: Sequence[StoredShot], reused: Sequence[bool]) -> list[dict[str, Any]]:
+    """story.json's shots[]: each row as it was stored, with its key and whether this run found it stored.
+
+    Of a reused shot nothing has changed; its seconds are those of the run that made it.
+    """
+    flags = [*reused, *[False] * (len(shots) - len(reused))]
+    return [
+        {**shot.row, "key": shot.key, "reused": flag, "changed": [] if flag else shot.row.get("changed", [])}
+        for shot, flag in zip(shots, flags, strict=True)
+    ]
+
+
+def _outputs(shots: Sequence[StoredShot], fps: Fraction, crossfade: int, name: str) -> Iterator[Output]:
+    settings = {"fps": str(fps), "crossfade": crossfade, "name": name, "film": film.ENCODING}
+    keys = [shot.key for shot in shots]
+    yield Output(
+        FILM,
+        digest([settings, keys]),
+        partial(film.stitch, shots, fps=fps, crossfade=crossfade, title=name),
+    )
+    yield Output(
+        SHEET,
+        digest([settings, keys, contact_sheet.LOOK]),
+        partial(contact_sheet.write, shots, fps=fps, crossfade=crossfade, title=name),
+    )
+    for number, shot in enumerate(shots, 1):
+        yield Output(
+            f"{CLIPS}/{number:03d}.mp4",
+            digest([str(fps), film.ENCODING, shot.key]),
+            partial(film.write_clip, shot, fps=fps),
+        )
+        for place, frame in enumerate(shot.keyframes().frames, 1):
+            yield Output(f"{PICTURES}/{number:03d}_{place}.png", frame.sha256, partial(_write_picture, frame))
+
+
+def _write_picture(frame: MemoryFrame, path: Path) -> None:
+    from PIL import Image
+
+    with replacing(path) as temporary:
+        Image.fromarray(frame.pixels).save(temporary, format="PNG")
+
+
+def _made(folder: Path, output: Output, before: Mapping[str, str]) -> dict[str, str]:
+    """Write a file unless it is there already as it should be; what story.json says of it."""
+    path = folder / output.name
+    same = before.get("made_of") == output.made_of and path.is_file()
+    if not same or file_sha256(path) != before.get("sha256"):
+        output.write(path)
+    return {"made_of": output.made_of, "sha256": file_sha256(path)}
+
+
+def _remove_stale(folder: Path, wanted: Mapping[str, object]) -> None:
+    for subfolder, pattern in _NUMBERED.items():
+        for path in (folder / subfolder).glob("*"):
+            if pattern.fullmatch(path.name) and f"{subfolder}/{path.name}" not in wanted:
+                path.unlink()
