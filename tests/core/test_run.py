@@ -1,0 +1,182 @@
+"""run.py: its command line, the plan, the count of the tests."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from runner import film, rings
+from runner.arguments import Arguments, parse
+from runner.rings import Counts
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = (
+    '{"story_name": "Tale", "story_overview": "", "scenes": [{"scene_num": 1, "video_prompts": ["A", "B"], '
+)
+SCRIPT += '"first_frame_prompt": ["", ""], "cut": ["True", "False"]}]}'
+
+
+@pytest.fixture
+def script(tmp_path) -> Path:
+    file = tmp_path / "tale.json"
+    file.write_text(SCRIPT)
+    return file
+
+
+def story_graph(tmp_path: Path, **inputs: object) -> Path:
+    graph = {
+        "1": {"class_type": "StoryMemScript", "inputs": {"text": "A cat."}},
+        "2": {"class_type": "StoryMemMemoryBank", "inputs": {}},
+        "3": {
+            "class_type": "StoryMemStoryLoop",
+            "inputs": {"seed": 5, "length": 17, "overlap": 5, "project": "", **inputs},
+        },
+    }
+    file = tmp_path / "graph.json"
+    file.write_text(json.dumps(graph))
+    return file
+
+
+def test_demo_takes_seed_references_and_a_folder(tmp_path):
+    pictures = [tmp_path / name for name in ("a.png", "b.png", "c.png")]
+    for picture in pictures:
+        picture.touch()
+    a, b, c = map(str, pictures)
+    given = parse(["demo", "--seed", "3", "--reference", a, b, "--reference", c, "--out", "tale"])
+    assert given == Arguments("demo", seed=3, references=tuple(pictures), out=Path("tale"))
+
+
+def test_every_word_of_test_is_kept():
+    assert parse(["test", "core", "-k", "a or b", "--lf"]).rest == ("core", "-k", "a or b", "--lf")
+
+
+@pytest.mark.parametrize(
+    "words, told",
+    [
+        ([], "required: COMMAND"),
+        (["fly"], "invalid choice: 'fly'"),
+        (["film"], "required: SCRIPT"),
+        (["film", "absent.json"], "there is no file 'absent.json'"),
+        (["demo", "--seed", "x"], "--seed"),
+        (["demo", "--seed", "-1"], "a seed is 0 to"),
+        (["demo", "--reference", "absent.png"], "there is no file 'absent.png'"),
+        (["bench", "absent"], "invalid choice: 'absent'"),
+    ],
+)
+def test_nonsense_is_told(words, told, capsys):
+    with pytest.raises(SystemExit) as ended:
+        parse(words)
+    assert ended.value.code == 2
+    assert told in capsys.readouterr().err
+
+
+def test_a_plan_without_a_graph_is_81_frames_by_mi2v(script):
+    shots = json.loads(film.plan_json(parse(["film", str(script), "--plan"])))["shots"]
+    assert [list(shot) for shot in shots] == [
+        ["id", "scene", "prompt", "mode", "seed", "frames", "dropped"]
+    ] * 2
+    assert [(s["prompt"], s["mode"], s["frames"], s["dropped"]) for s in shots] == [
+        ("A", "t2v", 81, 0), ("B", "mi2v", 81, 1),
+    ]  # fmt: skip
+
+
+def test_a_plan_follows_the_graph_the_seed_and_the_references(script, tmp_path):
+    graph = story_graph(tmp_path)
+    shots = film.plan(parse(["film", str(script), "--plan", "--graph", str(graph)]))
+    assert [(s.mode, s.frames, s.dropped) for s in shots] == [("m2v", 17, 0), ("mm2v", 17, 5)]
+    same = film.plan(parse(["film", str(script), "--plan", "--graph", str(graph), "--seed", "5"]))
+    other = film.plan(parse(["film", str(script), "--plan", "--graph", str(graph), "--seed", "6"]))
+    assert same == shots
+    assert {s.seed for s in other}.isdisjoint(s.seed for s in shots)
+    referred = film.plan(parse(["film", str(script), "--plan", "--reference", str(graph)]))
+    assert referred[0].mode == "m2v"
+
+
+def test_a_film_is_the_graph_with_all_that_was_asked(script, tmp_path):
+    graph = story_graph(tmp_path)
+    picture = tmp_path / "hero.png"
+    words = ["film", str(script), "--graph", str(graph), "--seed", "9", "--out", str(tmp_path / "my tale")]
+    picture.touch()
+    given = parse([*words, "--reference", str(picture), str(picture)])
+    names = film.input_names(given.references)
+    assert names == ["0_hero.png", "1_hero.png"]
+    filled = film.filled_graph(given, names)
+    assert filled["1"]["inputs"]["text"] == SCRIPT
+    assert filled["3"]["inputs"]["seed"] == 9
+    assert filled["3"]["inputs"]["project"] == "my tale"
+    assert len([node for node in filled.values() if node["class_type"] == "LoadImage"]) == 2
+
+
+def test_a_film_with_nothing_asked_is_the_graph_itself(tmp_path):
+    graph = story_graph(tmp_path)
+    assert film.filled_graph(Arguments("demo", graph=graph), []) == json.loads(graph.read_text())
+
+
+@pytest.mark.parametrize(
+    "words, parts, options",
+    [
+        ([], ["lint", "types", "core", "host", "server", "canvas"], []),
+        (["host", "core"], ["core", "host"], []),
+        (["core", "-k", "x"], ["core"], ["-k", "x"]),
+        (["-x"], ["core", "host", "server", "canvas"], ["-x"]),
+    ],
+)
+def test_selection_of_rings(words, parts, options):
+    assert rings.selection(words) == (parts, options)
+
+
+REPORT = """<testsuites><testsuite errors="1" failures="2" skipped="3" tests="10"/></testsuites>"""
+
+
+def test_counts_come_from_the_report(tmp_path):
+    (tmp_path / "report.xml").write_text(REPORT)
+    assert rings.counted(tmp_path / "report.xml") == Counts(4, 3, 3)
+
+
+def project(tmp_path: Path, **tests: str) -> Path:
+    """A project with one test file in each named ring."""
+    for ring in rings.RINGS:
+        (tmp_path / "tests" / ring).mkdir(parents=True)
+        if ring in tests:
+            (tmp_path / "tests" / ring / "test_it.py").write_text(tests[ring])
+    return tmp_path
+
+
+PASSES, FAILS, HIT = "def test_it(): 1", "def test_it(): assert 0", "def test_hit(): 1"
+
+
+@pytest.mark.parametrize(
+    "words, tests, total, code",
+    [
+        (["core", "host"], {"core": PASSES, "host": PASSES}, "2 passed, 0 failed, 0 skipped", 0),
+        (["core", "host"], {"core": FAILS, "host": PASSES}, "1 passed, 1 failed, 0 skipped", 1),
+        (["core"], {"core": "raise ValueError"}, "0 passed, 1 failed, 0 skipped", 1),
+        (["core"], {"core": "import os\ndef test_it(): os._exit(0)"}, "0 passed, 1 failed, 0 skipped", 1),
+        (["core", "host"], {"host": PASSES}, "1 passed, 1 failed, 0 skipped", 1),
+        (["core", "host", "-k", "hit"], {"core": PASSES, "host": HIT}, "1 passed, 0 failed, 0 skipped", 0),
+    ],
+    ids=["all pass", "goes on after a failure", "broken file", "crash", "empty ring", "selected"],
+)  # fmt: skip
+def test_the_closing_line_counts_all(tmp_path, monkeypatch, capsys, words, tests, total, code):
+    monkeypatch.setattr(rings, "ROOT", project(tmp_path, **tests))
+    assert rings.test(words, tmp_path, print) == code
+    assert capsys.readouterr().out.splitlines()[-1] == total
+    assert re.fullmatch(r"\d+ passed, \d+ failed, \d+ skipped", total)
+
+
+def test_ci_runs_the_tests_and_nothing_else():
+    run = ROOT / ".ci" / "run"
+    assert run.stat().st_mode & 0o111
+    assert run.read_text().splitlines()[-1] == "exec python3 run.py test"
+    assert subprocess.run(["bash", "-n", str(run)]).returncode == 0
+
+
+def test_run_py_shows_its_commands():
+    done = subprocess.run([sys.executable, str(ROOT / "run.py"), "-h"], capture_output=True, text=True)
+    for command in ("demo", "film", "queue", "test", "bench", "mutants"):
+        assert command in done.stdout
