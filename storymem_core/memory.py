@@ -1,6 +1,6 @@
 """The memory bank: an immutable value, one pure function that moves it on, and the folder that holds it.
 
-m_i = f(m_{i-1}, v_i) (StoryMem, arXiv 2512.19539, section 3.1; exact rules as in the release): a keyframe too
+m_i = f(m_{i-1}, v_i) (StoryMem, arXiv 2512.19539; exact rules as in the release): a keyframe too
 similar to ANY frame that the bank holds is left out, the rest are added, and the bank keeps its first `sink`
 frames for ever (the sink) beside the newest others (the sliding window).
 """

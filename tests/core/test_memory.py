@@ -1,4 +1,4 @@
-"""The bank is a value; update follows the rules; a folder gives back what was saved, or says what is damaged."""
+"""The bank is a value, update follows the rules, a folder gives back what was saved or names the damage."""
 
 import dataclasses
 import json
@@ -30,7 +30,7 @@ def numbers(frames):
     return [frame.origin.frame for frame in frames]
 
 
-# --- the value ---------------------------------------------------------------------------------------------
+# --- the value ---
 
 
 def test_a_frame_copies_its_arrays_and_nobody_can_write_to_them():
@@ -123,7 +123,7 @@ def test_a_bank_knows_its_embedder():
         bank.embedded_by("efficientnet")
 
 
-# --- update --------------------------------------------------------------------------------------------------
+# --- update ---
 
 
 def turned(degrees):
@@ -192,7 +192,7 @@ def test_update_refuses_other_embeddings_and_no_threshold():
         update(bank_of([1]), [make_frame(2)], float("nan"))
 
 
-# --- the folder ----------------------------------------------------------------------------------------------
+# --- the folder ---
 
 
 def full_bank():
@@ -297,7 +297,7 @@ def test_a_changed_byte_is_found_or_harmless(tmp_path):
         try:
             assert load(tmp_path) == bank
         except StoryMemError as error:
-            assert path.name in str(error) and "Restore" in str(error)  # noqa: PT017
+            assert path.name in str(error) and "Restore" in str(error)
         path.write_bytes(good)
 
 
@@ -312,7 +312,7 @@ def test_a_changed_record_is_a_bank_or_a_clear_error(tmp_path):
         try:
             load(tmp_path)
         except StoryMemError as error:
-            assert len(str(error)) > 30  # noqa: PT017
+            assert len(str(error)) > 30
 
 
 def test_a_record_cannot_reach_outside_its_folder(tmp_path):
@@ -334,7 +334,7 @@ def test_a_later_version_is_refused(tmp_path):
         load(tmp_path)
 
 
-# --- quantise ------------------------------------------------------------------------------------------------
+# --- quantise ---
 
 
 def test_quantise_gives_back_every_8_bit_value_and_rounds_half_up():
