@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .graphs import LOOP, Graph
@@ -23,28 +23,33 @@ class Progress:
     def __init__(self, graph: Graph, modes: Sequence[str] = ()):
         self._graph = graph
         self._modes = modes
-        self._said: dict[str, object] = {}
-        self._stepped: set[str] = set()
+        self._steps: dict[str, tuple[float, float]] = {}
+        self._finished: set[str] = set()
 
     def lines(self, event: Event) -> Iterator[str]:
         """The lines that an event is worth; most are worth none."""
         if event["type"] == "progress_state":
             for node in event["data"]["nodes"].values():
-                yield from self._node(node)
+                yield from self._new_steps(node)
+                yield from self._end(node)
 
-    def _node(self, node: Mapping[str, Any]) -> Iterator[str]:
-        id, value, most, state = node["node_id"], node["value"], node["max"], node["state"]
-        if state == "running" and value > 0 and most > 1:
-            self._stepped.add(id)
-            yield from self._once(id, (value, most), f"{self._name(node)} · step {value:.0f}/{most:.0f}")
-        elif state == "finished" and self._shot(node):
-            done = "done" if id in self._stepped else "found in the store"
-            yield from self._once(id, "finished", f"{self._name(node)} · {done}")
+    def _new_steps(self, node: Mapping[str, Any]) -> Iterator[str]:
+        """The steps since the last event; the host sends none for steps of less than a tenth of a second."""
+        id, value, most = node["node_id"], node["value"], node["max"]
+        last, last_most = self._steps.get(id, (0, most))
+        if most <= 1 or id in self._finished or (value, most) == (last, last_most):
+            return
+        self._steps[id] = (value, most)
+        begun_anew = value < last or most != last_most
+        for step in range(0 if begun_anew else int(last), int(value)):
+            yield f"{self._name(node)} · step {step + 1}/{most:.0f}"
 
-    def _once(self, id: str, what: object, line: str) -> Iterable[str]:
-        news = self._said.get(id) != what
-        self._said[id] = what
-        return [line] if news else []
+    def _end(self, node: Mapping[str, Any]) -> Iterator[str]:
+        id = node["node_id"]
+        if node["state"] == "finished" and id not in self._finished:
+            self._finished.add(id)
+            if self._shot(node):
+                yield f"{self._name(node)} · {'done' if id in self._steps else 'found in the store'}"
 
     def _name(self, node: Mapping[str, Any]) -> str:
         shot = self._shot(node)

@@ -1,0 +1,46 @@
+"""The live ComfyUI that the server and canvas rings share: COMFYUI_PATH names its folder."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from runner.server import Server
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+PROBE_PACK = REPOSITORY / "tests" / "probe_pack"
+
+
+@pytest.fixture(scope="session")
+def comfyui() -> Path:
+    """ComfyUI's folder."""
+    return Path(os.environ["COMFYUI_PATH"])
+
+
+@pytest.fixture(scope="session")
+def models(comfyui: Path) -> Path:
+    """A models folder with the small checkpoints."""
+    # Here and below inside: the host ring, which shares this file, puts ComfyUI first on the path.
+    from runner.installation import small_models
+
+    return small_models(Path(sys.executable), comfyui, print)
+
+
+@pytest.fixture(scope="session")
+def server(comfyui: Path, models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with the pack, the probe pack and the small checkpoints, and with folders of its own.
+
+    Its `url`, `output`, `input`, `log` and `pid` are for the tests; `runner.client.run(server.url, graph)`
+    runs a graph on it.
+    """
+    from runner.server import PACK, Server
+
+    output = tmp_path_factory.mktemp("output")
+    with Server(comfyui, models, output, packs={**PACK, "probe": PROBE_PACK}, cpu=True) as server:
+        yield server
