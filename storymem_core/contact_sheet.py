@@ -25,8 +25,8 @@ LOOK = 1
 _WIDTH, _MARGIN, _TEXT, _GUTTER, _GAP = 1720, 56, 380, 44, 10
 _INNER = _WIDTH - 2 * _MARGIN
 _PICTURES = _INNER - _TEXT - _GUTTER
-_HEADER, _PAD, _PROMPT_LINES = 164, 30, 12
-_TALLEST_FRAME, _TALLEST_MEMORY, _MEMORY_COLUMNS = 196, 132, 10
+_HEADER, _PAD, _PROMPT_LINES, _HIGHEST = 164, 30, 12, 30_000
+_TALLEST_FRAME, _TALLEST_MEMORY, _NARROWEST, _MEMORY_COLUMNS = 196, 132, 84, 10
 _PAPER, _INK, _SOFT, _FAINT, _LINE = "#fbfaf8", "#1c1c1e", "#5a5a61", "#85858c", "#dedad3"
 _MODES = {
     "t2v": ("cut, from text alone", "#6b4fa0"),
@@ -52,7 +52,8 @@ def write(
 def draw(
     shots: Sequence[StoredShot], *, fps: float | Fraction = film.FPS, crossfade: int = 0, title: str = ""
 ) -> Image:
-    """The sheet: RGB, 1720 pixels wide and as high as the shots need; one shot's frames are held at a time.
+    """The sheet, RGB: a column of rows 1720 pixels wide, and more beside it where one would be too high for
+    the programs that show pictures (from about 60 shots on). One shot's frames are in memory at a time.
 
     Frames that repeat the shot before are left out. Under each frame stands its number in the shot; under
     each frame of the memory the shot or reference that it comes from, and whether it is in the bank's sink
@@ -63,7 +64,9 @@ def draw(
     letters = _Letters(Lettering(46), Lettering(40), Lettering(18), Lettering(15))
     numbers = {shot.id: number for number, shot in enumerate(shots, 1)}
     rows = [_Row(shot, number, numbers, letters) for number, shot in enumerate(shots, 1)]
-    sheet = Image.new("RGB", (_WIDTH, _HEADER + sum(row.height for row in rows) + _PAD), _PAPER)
+    columns = _columns(rows)
+    height = _HEADER + max(sum(row.height for row in column) for column in columns) + _PAD
+    sheet = Image.new("RGB", (_WIDTH * len(columns), height), _PAPER)
     canvas = ImageDraw.Draw(sheet)
     info = film.measure(shots, fps=fps, crossfade=crossfade)
     facts = (
@@ -75,10 +78,11 @@ def draw(
     )
     letters.title.draw(canvas, (_MARGIN, 40), letters.title.fit(title or "Untitled", _INNER), _INK)
     letters.body.draw(canvas, (_MARGIN, 108), "   ·   ".join(facts), _SOFT)
-    y = _HEADER
-    for row in rows:
-        row.draw(sheet, canvas, y)
-        y += row.height
+    for number, column in enumerate(columns):
+        y = _HEADER
+        for row in column:
+            row.draw(sheet, canvas, _WIDTH * number + _MARGIN, y)
+            y += row.height
     return sheet
 
 
@@ -96,10 +100,11 @@ class _Row:
         self.shot, self.number, self.letters = shot, number, letters
         self.prompt = letters.body.wrap(str(shot.row.get("prompt", "")), _TEXT, _PROMPT_LINES)
         width, height = shot.size
-        indices = spread(shot.dropped, shot.count, 6 if width > 1.2 * height else 8)
+        columns = 6 if width > 1.2 * height else 8
+        indices = spread(shot.dropped, shot.count, columns)
         self.frames = _Strip(
             [(frame, (str(index),)) for frame, index in zip(shot.pick(indices), indices, strict=True)],
-            6 if width > 1.2 * height else 8,
+            columns,
             _TALLEST_FRAME,
             letters.small,
         )
@@ -116,28 +121,28 @@ class _Row:
         text = 66 + 26 * len(self.prompt) + 12 + 2 * 22
         return 2 * _PAD + max(text, self.frames.height + 34 + self.memory.height)
 
-    def draw(self, sheet: Image, canvas: ImageDraw, y: int) -> None:
-        """Draw the row with its top at `y`."""
+    def draw(self, sheet: Image, canvas: ImageDraw, left: int, y: int) -> None:
+        """Draw the row with its top left corner at (left, y)."""
         row, letters = self.shot.row, self.letters
-        canvas.line((_MARGIN, y, _WIDTH - _MARGIN, y), fill=_LINE, width=2)
+        canvas.line((left, y, left + _INNER, y), fill=_LINE, width=2)
         y += _PAD
         number = str(self.number)
-        letters.number.draw(canvas, (_MARGIN, y - 6), number, _INK)
+        letters.number.draw(canvas, (left, y - 6), number, _INK)
         kind, colour = _MODES.get(str(row.get("mode")), (str(row.get("mode", "")), _SOFT))
-        x = _MARGIN + letters.number.width(number) + 16
+        x = left + letters.number.width(number) + 16
         letters.small.draw(canvas, (x, y), letters.small.fit(kind, _TEXT), colour)
         letters.small.draw(
             canvas, (x, y + 20), f"scene {row.get('scene', 1)}   ·   {row.get('mode', '')}", _FAINT
         )
         below = y + 66
         for line in self.prompt:
-            letters.body.draw(canvas, (_MARGIN, below), line, _INK)
+            letters.body.draw(canvas, (left, below), line, _INK)
             below += 26
         repeated = f", {self.shot.dropped} repeated" if self.shot.dropped else ""
         for line in (f"{self.shot.count} frames made{repeated}", f"seed {row.get('seed', '')}"):
-            letters.small.draw(canvas, (_MARGIN, below + 12), line, _FAINT)
+            letters.small.draw(canvas, (left, below + 12), line, _FAINT)
             below += 22
-        x = _MARGIN + _TEXT + _GUTTER
+        x = left + _TEXT + _GUTTER
         self.frames.draw(sheet, canvas, x, y)
         y += self.frames.height
         seen = len(self.memory.pictures)
@@ -159,13 +164,13 @@ class _Strip:
         from PIL import Image
 
         self.columns, self.letters = columns, letters
-        self.step = (_PICTURES + _GAP) // columns
         self.pictures = []
-        self.tall = 0
+        self.wide, self.tall = _NARROWEST, 0
         for pixels, lines in pictures:
             image = Image.fromarray(pixels)
-            size = _fitted(image.size, self.step - _GAP, tallest)
+            size = _fitted(image.size, (_PICTURES + _GAP) // columns - _GAP, tallest)
             self.pictures.append((image.resize(size, Image.Resampling.LANCZOS), lines))
+            self.wide = max(self.wide, size[0])
             self.tall = max(self.tall, size[1] + 6 + 20 * len(lines))
 
     @property
@@ -176,13 +181,23 @@ class _Strip:
         """Draw the strip with its top left corner at (left, top)."""
         for place, (image, lines) in enumerate(self.pictures):
             down, right = divmod(place, self.columns)
-            x, y = left + right * self.step, top + down * (self.tall + _GAP)
+            x, y = left + right * (self.wide + _GAP), top + down * (self.tall + _GAP)
             sheet.paste(image, (x, y))
             canvas.rectangle((x, y, x + image.width - 1, y + image.height - 1), outline=_LINE)
             for line, text in enumerate(lines):
-                fitted = self.letters.fit(text, self.step - _GAP)
+                fitted = self.letters.fit(text, self.wide)
                 colour = _SOFT if line == 0 else _FAINT
                 self.letters.draw(canvas, (x, y + image.height + 4 + 20 * line), fitted, colour)
+
+
+def _columns(rows: Sequence[_Row]) -> list[list[_Row]]:
+    """The rows in order, in as few columns as may be, all about equally high."""
+    total, done = sum(row.height for row in rows), 0
+    columns: list[list[_Row]] = [[] for _ in range(-(-total // _HIGHEST))]
+    for row in rows:
+        columns[done * len(columns) // total].append(row)
+        done += row.height
+    return columns
 
 
 def spread(first: int, count: int, most: int) -> list[int]:
@@ -191,8 +206,8 @@ def spread(first: int, count: int, most: int) -> list[int]:
     return [first + round(place * (last - first) / max(1, places - 1)) for place in range(places)]
 
 
-def came_from(bank: MemoryBank, place: int, numbers: Mapping[str, int]) -> tuple[str, str]:
-    """Where a frame of the memory comes from, in two lines: "shot 2", "frame 11 · sink".
+def came_from(bank: MemoryBank, place: int, numbers: Mapping[str, int]) -> tuple[str, ...]:
+    """Where a frame of the memory comes from, in lines: "shot 2", "frame 11", "sink".
 
     Args:
         numbers: the number in this film of each shot, by its id; another shot is told by its id.
@@ -201,7 +216,7 @@ def came_from(bank: MemoryBank, place: int, numbers: Mapping[str, int]) -> tuple
     role = "sink" if place < bank.sink else "window"
     if origin.source == "reference":
         return origin.shot, role
-    return f"shot {numbers.get(origin.shot, origin.shot)}", f"frame {origin.frame} · {role}"
+    return f"shot {numbers.get(origin.shot, origin.shot)}", f"frame {origin.frame}", role
 
 
 def _fitted(size: tuple[int, int], width: int, tallest: int) -> tuple[int, int]:

@@ -1,0 +1,9 @@
+"""The core by itself: the repository's root and this folder's helpers on the path, no ComfyUI."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parents[1]), str(HERE)]
