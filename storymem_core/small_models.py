@@ -43,6 +43,7 @@ LATENT_STD = (
 
 # Scale of a layer's random weights, times 1/sqrt(inputs): the first pattern that matches a name counts.
 _GAINS = {
+    r"SelfAttention\.q\.weight": 0.25,  # T5 does not divide its logits by the root of the head's width
     r"time_projection|modulation$": 0.3,
     r"self_attn\.norm_.\.weight": 1.6,  # attention that looks at few tokens: each memory frame tells
     r"cross_attn\.norm_.\.weight": 1.4,
