@@ -29,6 +29,8 @@ class Remembered(NamedTuple):
     """The keyframes that entered it."""
     selection: Selection
     update: Update
+    first: int
+    """Where the selection's frame 0 stands in the shot: behind the frames that repeat the shot before."""
 
     @property
     def report(self) -> str:
@@ -38,7 +40,9 @@ class Remembered(NamedTuple):
             f"frame {frame.origin.frame}: {reason} ({similarity:.3f})"
             for frame, reason, similarity in self.update.rejected
         ]
-        lines += [f"frame {rejected.index}: {rejected.reason}" for rejected in self.selection.rejected]
+        lines += [
+            f"frame {self.first + rejected.index}: {rejected.reason}" for rejected in self.selection.rejected
+        ]
         if not self.kept:
             lines.insert(0, "no frame of this shot entered the memory")
         return "\n".join(lines)
@@ -95,7 +99,7 @@ def remember(
         for keyframe in selection.kept
     ]
     after = update(bank, candidates, threshold)
-    return Remembered(after.bank, after.kept, selection, after)
+    return Remembered(after.bank, after.kept, selection, after, first)
 
 
 def with_references(bank: MemoryBank, images: Iterable[Tensor], embedder: Embedder) -> MemoryBank:

@@ -16,13 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from . import memory
 from .aesthetics import Filter
 from .embedders import Embedder
 from .frames import latent_frames
 from .host import conditioning, fingerprint, prompt, sampling, vae
 from .host.memory import give_memory, input_channels
-from .memory import MemoryBank
+from .memory import MemoryBank, MemoryFrame, quantise
 from .positions import temporal_positions
 from .project import Project, StoredShot
 from .remember import as_images, remember
@@ -108,11 +107,11 @@ def make(
     row = {
         **asdict(plan),
         "positions": list(temporal_positions(len(seen.frames), latent_frames(plan.frames), settings.spacing)),
-        "memory": [memory.row(frame) for frame in seen.frames],
-        "keyframes": [memory.row(frame) for frame in after.kept],
+        "memory": [told(frame) for frame in seen.frames],
+        "keyframes": [told(frame) for frame in after.kept],
         "selection": after.report.splitlines(),
         "lora": loras(models),
-        "models": {name: value for name, value in made_of.items() if name.startswith("models.")},
+        "models": {part: made_of[f"models.{part}"] for part in ("high", "low", "vae", "clip")},
         "changed": list(changed or ()),
         "seconds": watch.seconds,
     }
@@ -144,10 +143,10 @@ def ingredients(
         "embedder": choice.embedder.name,
         "filter": None if choice.filter is None else choice.filter.summary,
         "keyframe limit": choice.limit,
-        "models.high": fingerprint.model(models.high),
-        "models.low": fingerprint.model(models.low),
-        "models.vae": fingerprint.vae(models.vae),
-        "models.clip": fingerprint.clip(models.clip),
+        "models.high": fingerprint.of_model(models.high),
+        "models.low": fingerprint.of_model(models.low),
+        "models.vae": fingerprint.of_vae(models.vae),
+        "models.clip": fingerprint.of_clip(models.clip),
         **{name.replace("_", " "): value for name, value in asdict(settings).items()},
     }
 
@@ -189,7 +188,17 @@ def render(
             scheduler=settings.scheduler, shift=settings.shift, boundary=settings.boundary, shot=plan.id,
         )  # fmt: skip
     with watch("decoding"):
-        return memory.quantise(vae.decode(models.vae, latent["samples"], shot=plan.id).numpy())
+        return quantise(vae.decode(models.vae, latent["samples"], shot=plan.id).numpy())
+
+
+def told(frame: MemoryFrame) -> dict[str, Any]:
+    """A memory frame as story.json tells it: its pixels' hash, where it comes from, its score."""
+    return {
+        "sha256": frame.sha256,
+        **asdict(frame.origin),
+        "score": frame.score,
+        "similarity": frame.similarity,
+    }
 
 
 def loras(models: Models) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -15,7 +16,6 @@ from torch import Tensor
 
 from ..conditioning import SPATIAL_STRIDE
 from ..errors import StoryMemError
-from ..memory import digest
 from ..memory_patch import (
     MEMORY,
     insert_memory,
@@ -56,7 +56,7 @@ def give_memory(
             _require_room(model)
     images = [torch.from_numpy(np.array(frame)).float().div(255) for frame in frames]
     latents = encode_each(vae, images, width=width, height=height)
-    hashes = [digest(frame) for frame in frames]
+    hashes = [hashlib.sha256(frame.tobytes()).hexdigest() for frame in frames]
     return tuple(apply_memory(model, latents, hashes, seed=seed, spacing=spacing) for model in models)
 
 

@@ -23,6 +23,9 @@ from .memory import input_channels
 Callback = Callable[[int, Tensor, Tensor, int], None]
 """As the host's: (step, prediction of the clean latent, noisy latent, number of steps)."""
 
+SAMPLERS: list[str] = comfy.samplers.KSampler.SAMPLERS
+SCHEDULERS: list[str] = comfy.samplers.KSampler.SCHEDULERS
+
 _ONE_STEP_FAILS = ("uni_pc", "uni_pc_bh2")
 
 
@@ -119,14 +122,10 @@ def noise_levels(model: ModelPatcher, sampler_name: str, scheduler: str, steps: 
     Raises:
         StoryMemError: the host has no such sampler or scheduler (KSampler would silently take another).
     """
-    ksampler = comfy.samplers.KSampler
-    for what, name, known in (
-        ("sampler", sampler_name, ksampler.SAMPLERS),
-        ("scheduler", scheduler, ksampler.SCHEDULERS),
-    ):
+    for what, name, known in (("sampler", sampler_name, SAMPLERS), ("scheduler", scheduler, SCHEDULERS)):
         if name not in known:
             raise StoryMemError(f"unknown {what}", value=name, remedy=f"Use one of: {', '.join(known)}.")
-    return ksampler(
+    return comfy.samplers.KSampler(
         model, steps=steps, device=model.load_device, sampler=sampler_name, scheduler=scheduler, denoise=1.0
     ).sigmas
 
