@@ -128,8 +128,6 @@ def encode_each(vae: VAE, images: Sequence[Tensor] | Tensor, *, width: int, heig
     Raises:
         StoryMemError: as `encode`.
     """
-    check_vae(vae)
-    check_size(width, height)
 
     def alone(image: Tensor) -> Tensor:
         return encode(vae, resize(image.unsqueeze(0), width=width, height=height))

@@ -12,7 +12,6 @@ import torch
 from comfy_extras.nodes_wan import WanImageToVideo
 from small_wan import patcher, random
 
-from storymem_core import small_models
 from storymem_core.errors import StoryMemError
 from storymem_core.host import vae as host_vae
 from storymem_core.host.conditioning import condition_shot, empty_latent
@@ -28,19 +27,14 @@ def as_the_host_runs_nodes():
         yield
 
 
-@pytest.fixture(scope="module")
-def vae_file(tmp_path_factory):
-    files = small_models.make(tmp_path_factory.mktemp("models"))
-    return next(file for file in files if file.parent.name == "vae")
-
-
-def load(vae_file):
-    return comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(vae_file)))
+def load(small_models):
+    (file,) = (small_models / "vae").iterdir()
+    return comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(file)))
 
 
 @pytest.fixture(scope="module")
-def vae(vae_file):
-    return load(vae_file)
+def vae(small_models):
+    return load(small_models)
 
 
 @pytest.fixture
@@ -180,7 +174,7 @@ def test_an_encoding_is_made_once(vae, encoded):
     assert torch.equal(grey[0], grey[2])
 
 
-def test_what_differs_is_encoded_anew(vae, vae_file, encoded):
+def test_what_differs_is_encoded_anew(vae, small_models, encoded):
     (frame,) = images(1)
     other = frame.clone()
     other[3, 4, 1] += 0.001
@@ -192,7 +186,7 @@ def test_what_differs_is_encoded_anew(vae, vae_file, encoded):
         encode_grey(vae, length=length, width=width, height=HEIGHT)
     assert len(encoded) == 7
 
-    second = load(vae_file)
+    second = load(small_models)
     second.first_stage_model.conv2.weight.data *= 2
     second.first_stage_model.conv1.weight.data *= 2
     changed = encode_each(second, [frame], width=WIDTH, height=HEIGHT)
@@ -211,8 +205,8 @@ def test_nobody_can_change_what_is_kept(vae, encoded):
     assert torch.equal(encode_grey(vae, **size), expected)
 
 
-def test_what_is_kept_does_not_keep_its_vae(vae_file):
-    vae = load(vae_file)
+def test_what_is_kept_does_not_keep_its_vae(small_models):
+    vae = load(small_models)
     encode_grey(vae, length=5, width=WIDTH, height=HEIGHT)
     gone = weakref.ref(vae)
     del vae
@@ -276,8 +270,12 @@ def test_an_encoding_checks_the_size(vae):
         encode_each(vae, images(1), width=64, height=40)
 
 
+class OtherVae(SimpleNamespace):
+    __hash__ = object.__hash__  # as the host's
+
+
 def other_vae(model, channels=16, time=4, space=8):
-    return SimpleNamespace(
+    return OtherVae(
         first_stage_model=model,
         latent_channels=channels,
         temporal_compression_decode=lambda: time,
@@ -290,6 +288,7 @@ def other_vae(model, channels=16, time=4, space=8):
     [
         ("hunyuan", r"must be the Wan 2.1 VAE.*AutoencodingEngine, 16 channels"),
         ("wan2.2", r"48 channels, stride \(time, space\) \(4, 16\).*wan_2.1_vae"),
+        ("wide", r"48 channels, stride \(time, space\) \(4, 8\)"),
         ("picture", r"stride \(time, space\) \(None, 8\)"),
     ],
 )
@@ -299,6 +298,7 @@ def test_a_vae_of_another_family_is_refused(vae, kind, message):
         # HunyuanVideo's latents have the very shape of Wan's.
         "hunyuan": other_vae(type("AutoencodingEngine", (), {})()),
         "wan2.2": other_vae(wan, channels=48, space=16),
+        "wide": other_vae(wan, channels=48),
         "picture": other_vae(wan, time=None),
     }[kind]
     for use in (

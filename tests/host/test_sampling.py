@@ -46,11 +46,11 @@ def shot(experts, latent=None, prompts=None, **change):
     return sample(high, low, positive, negative, latent or empty(), **SETTINGS | change)
 
 
-def two_nodes(experts, switch, latent=None, **change):
+def two_nodes(experts, switch, latent=None, prompts=None, **change):
     """The host's Wan2.2 graph: two ModelSamplingSD3, two KSamplerAdvanced."""
     s = SETTINGS | change
     high, low = (ModelSamplingSD3().patch(expert, s["shift"])[0] for expert in experts)
-    common = (s["sampler_name"], s["scheduler"], conditioning(1), conditioning(2))
+    common = (s["sampler_name"], s["scheduler"], *(prompts or (conditioning(1), conditioning(2))))
     node = KSamplerAdvanced()
     (rough,) = node.sample(
         high, "enable", s["seed"], s["steps"], s["cfg_high"], *common, latent or empty(), 0, switch, "enable"
@@ -96,6 +96,16 @@ def test_it_equals_two_of_the_hosts_nodes(experts, sampler_name, scheduler, step
     ours = shot(experts, boundary=boundary, **change)["samples"]
     assert torch.equal(ours, two_nodes(experts, switch, **change))
     assert ours.std() > 0.1
+
+
+def test_prompts_for_a_part_of_the_steps_follow_the_shift_with_both_experts(experts):
+    def part(seed, **percents):
+        return [[embedding, values | percents] for embedding, values in conditioning(seed)]
+
+    # Half of the way stands at sigma .8 with this shift: the low-noise expert has steps on both sides of it.
+    prompts = part(1, end_percent=0.5) + part(3, start_percent=0.5), conditioning(2)
+    ours = shot(experts, prompts=prompts, steps=8)["samples"]
+    assert torch.equal(ours, two_nodes(experts, 3, prompts=prompts, steps=8))
 
 
 @pytest.mark.parametrize(("boundary", "expert"), [(0.0, 0), (1.1, 1)])
