@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from . import film
 from .arguments import Arguments
@@ -18,8 +19,10 @@ def run(arguments: Arguments, installed: Installation, say: Callable[[str], None
     if arguments.plan:
         print(film.plan_json(arguments))
         return 0
-    if arguments.command in ("bench", "mutants"):
-        return _module(arguments, installed)
+    if arguments.command == "bench":
+        return _script(ROOT / "benchmarks" / f"{arguments.name}.py", (), installed.host)
+    if arguments.command == "mutants":
+        return _script(ROOT / "tests" / "mutants.py", arguments.rest, installed.host)
     if arguments.command == "test":
         from .rings import test
 
@@ -33,12 +36,11 @@ def run(arguments: Arguments, installed: Installation, say: Callable[[str], None
     return 0
 
 
-def _module(arguments: Arguments, installed: Installation) -> int:
-    module = f"benchmarks.{arguments.name}" if arguments.command == "bench" else "tests.mutants"
+def _script(file: Path, words: Sequence[str], host: Path) -> int:
+    """Run a script of the project that imports the runner; its exit code."""
     done = subprocess.run(
-        [sys.executable, "-m", module, *arguments.rest],
-        cwd=ROOT,
-        env={**clean_variables(), "COMFYUI_PATH": os.fspath(installed.host)},
+        [sys.executable, str(file), *words],
+        env=clean_variables(PYTHONPATH=os.fspath(ROOT), COMFYUI_PATH=os.fspath(host)),
         preexec_fn=die_with_parent(),
     )
     return done.returncode

@@ -66,13 +66,18 @@ def selection(words: Sequence[str]) -> tuple[list[str], list[str]]:
     return parts or list(RINGS if options else CHECKS + RINGS), options
 
 
-def run_pytest(root: Path, host: Path, words: Sequence[str], quiet: bool = False) -> int:
-    """pytest in a process of its own, on a copy of the project; its exit code."""
+def run_pytest(root: Path, host: Path, words: Sequence[str], output: int | None = None, **more: str) -> int:
+    """pytest in a process of its own, on a copy of the project; its exit code.
+
+    Args:
+        output: where its output goes, as subprocess has it; by default to this process's own.
+        more: environment variables.
+    """
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *words],
         cwd=root,
-        env=clean_variables(COMFYUI_PATH=os.fspath(host)),
-        stdout=subprocess.DEVNULL if quiet else None,
+        env=clean_variables(COMFYUI_PATH=os.fspath(host), **more),
+        stdout=output,
         preexec_fn=die_with_parent(),
     )
     return done.returncode

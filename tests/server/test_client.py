@@ -8,6 +8,7 @@ import time
 import urllib.request
 
 import pytest
+
 from runner.client import run, saved_files
 from runner.errors import JobError
 from runner.progress import Progress

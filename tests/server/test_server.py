@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from runner.errors import ServerError
 from runner.server import Server, free_port
 
