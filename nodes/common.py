@@ -9,6 +9,7 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..storymem_core.errors import at_node
+from ..storymem_core.sampling import M2V
 
 CATEGORY = "StoryMem"
 
@@ -107,7 +108,7 @@ def sampling_inputs() -> list[io.Input]:
         ),
         io.Float.Input(
             "shift",
-            default=4.0,
+            default=M2V.shift,
             min=0.0,
             max=100.0,
             step=0.1,
@@ -115,7 +116,7 @@ def sampling_inputs() -> list[io.Input]:
         ),
         io.Float.Input(
             "boundary",
-            default=0.9,
+            default=M2V.boundary,
             min=0.0,
             max=1.0,
             step=0.005,

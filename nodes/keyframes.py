@@ -22,7 +22,7 @@ class StoryMemEmbedderLoader(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "embedder",
-                    options=list(embedders.EMBEDDERS),
+                    options=list(embedders.NAMES),
                     tooltip="efficientnet_lite0 needs no download; open_clip is the paper's ViT-B/32.",
                 ),
                 io.String.Input(

@@ -9,6 +9,7 @@ from comfy_execution.graph_utils import GraphBuilder
 
 from ..storymem_core import chain
 from ..storymem_core.host import files
+from ..storymem_core.sampling import T2V
 from .common import (
     CATEGORY,
     EmbedderSocket,
@@ -167,11 +168,11 @@ class StoryMemStoryLoop(io.ComfyNode):
                 ),
                 io.Model.Input("t2v_low_noise_model", optional=True, tooltip="Text-to-video pair for the first shot."),
                 io.Float.Input(
-                    "t2v_shift", default=12.0, min=0.0, max=100.0, step=0.1, optional=True, advanced=True,
+                    "t2v_shift", default=T2V.shift, min=0.0, max=100.0, step=0.1, optional=True, advanced=True,
                     tooltip="Shift of the first shot by text-to-video.",
                 ),
                 io.Float.Input(
-                    "t2v_boundary", default=0.875, min=0.0, max=1.0, step=0.005, optional=True, advanced=True,
+                    "t2v_boundary", default=T2V.boundary, min=0.0, max=1.0, step=0.005, optional=True, advanced=True,
                     tooltip="Boundary of the first shot by text-to-video.",
                 ),
             ],

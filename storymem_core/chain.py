@@ -14,18 +14,16 @@ from .aesthetics import Filter
 from .conditioning import check_size
 from .embedders import Embedder
 from .errors import StoryMemError, at_node
-from .frames import dropped
-from .host.memory import input_channels
+from .frames import dropped, next_start
+from .host.memory import I2V_CHANNELS, T2V_CHANNELS, input_channels
 from .host.vae import check_vae, resize
 from .memory import MemoryBank, quantise
 from .project import Project, StoredMemory, Story, output_folder
 from .remember import as_bank
+from .sampling import T2V
 from .script import Script
 from .shot import Choice, Models, Settings
 from .story import ShotPlan, mode, plan
-
-I2V_CHANNELS = 36
-T2V_CHANNELS = 16
 
 _EVERY_SHOT = ("clip", "vae", "embedder", "filter")
 _I2V = {"high_noise_model": "high_noise_model", "low_noise_model": "low_noise_model"}
@@ -58,8 +56,8 @@ def loop(
     start_frames: Tensor | None = None,
     t2v_high_noise_model: Any = None,
     t2v_low_noise_model: Any = None,
-    t2v_shift: float = 12.0,
-    t2v_boundary: float = 0.875,
+    t2v_shift: float = T2V.shift,
+    t2v_boundary: float = T2V.boundary,
     **sampling: Any,
 ) -> list[Step]:
     """Every shot of a script as a step of the loop; all that can be known to be wrong is told here.
@@ -178,7 +176,7 @@ def add_shot(
             scene=scene,
             prompt=prompt,
             negative_prompt=negative_prompt,
-            mode="t2v" if input_channels(high_noise_model) == T2V_CHANNELS else mode(cut, overlap),
+            mode=_mode(high_noise_model, cut, overlap),
             cut=cut,
             seed=seed,
             frames=length,
@@ -197,6 +195,18 @@ def glimpse(story: Story, frames: int = 4) -> np.ndarray:
     return newest.pick(sorted({round(i) for i in np.linspace(newest.dropped, newest.count - 1, frames)}))
 
 
+def _mode(model: Any, cut: bool, overlap: int) -> str:
+    if input_channels(model) != T2V_CHANNELS:
+        return mode(cut, overlap)
+    if not cut:
+        raise StoryMemError(
+            "a text-to-video model cannot go on from the shot before",
+            value="cut off",
+            remedy="Make the shot a cut, or connect the image-to-video pair.",
+        )
+    return "t2v"
+
+
 def _last(story: Story) -> tuple[str, str]:
     return story.folder, story.keys[-1]
 
@@ -213,14 +223,8 @@ def _start(
             value="no start_frames",
             remedy="Make it a cut, or connect start_frames.",
         )
-    if len(given) < overlap:
-        raise StoryMemError(
-            f"a first shot that goes on from {overlap} frames needs as many start_frames",
-            value=len(given),
-            remedy="Connect more frames, or lower the overlap.",
-        )
     # Quantised at once: a broken and an unbroken run must see the same pixels.
-    return quantise(resize(given[-overlap:].cpu(), width=settings.width, height=settings.height))
+    return quantise(resize(next_start(given, overlap).cpu(), width=settings.width, height=settings.height))
 
 
 def _check_channels(models: Sequence[Any], channels: int, what: str, remedy: str) -> None:

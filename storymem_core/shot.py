@@ -20,7 +20,7 @@ from .aesthetics import Filter
 from .embedders import Embedder
 from .frames import latent_frames
 from .host import conditioning, fingerprint, prompt, sampling, vae
-from .host.memory import give_memory, input_channels
+from .host.memory import give_memory
 from .memory import MemoryBank, MemoryFrame, quantise
 from .positions import temporal_positions
 from .project import Project, StoredShot
@@ -141,6 +141,7 @@ def ingredients(
         "memory sink": seen.sink,
         "memory capacity": seen.capacity,
         "embedder": choice.embedder.name,
+        "embedder's threshold": choice.embedder.threshold,
         "filter": None if choice.filter is None else choice.filter.summary,
         "keyframe limit": choice.limit,
         "models.high": fingerprint.of_model(models.high),
@@ -165,7 +166,7 @@ def render(
         positive = prompt.encode(models.clip, plan.prompt)
         negative = prompt.encode(models.clip, plan.negative_prompt or "")
     with watch("conditioning"):
-        if input_channels(models.high) == vae.LATENT_CHANNELS:
+        if plan.mode == "t2v":
             latent = {"samples": conditioning.empty_latent(**size)}
         else:
             images = None if start is None else as_images(start)

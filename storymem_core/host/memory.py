@@ -26,6 +26,9 @@ from ..memory_patch import (
 )
 from .vae import encode_each
 
+I2V_CHANNELS, T2V_CHANNELS = 36, 16
+"""Input channels of Wan's models; image-to-video reads 16 noise + 4 mask + 16 condition."""
+
 ROPE = "diffusion_model.rope_encode"
 
 
@@ -100,14 +103,14 @@ def without_memory(model: ModelPatcher) -> ModelPatcher:
 
 
 def input_channels(model: ModelPatcher) -> int:
-    """Channels that the diffusion model reads per latent frame: 16 for text-to-video, 36 for Wan2.2 I2V."""
-    return model.model.diffusion_model.in_dim
+    """Channels that a Wan model reads per latent frame: 16 for text-to-video, 36 for Wan2.2 I2V; else 0."""
+    return getattr(model.model.diffusion_model, "in_dim", 0)
 
 
 def _require_room(model: ModelPatcher) -> None:
     diffusion_model = model.model.diffusion_model
-    channels = getattr(diffusion_model, "in_dim", None)
-    if channels != 36 or not hasattr(diffusion_model, "rope_encode"):
+    channels = input_channels(model)
+    if channels != I2V_CHANNELS or not hasattr(diffusion_model, "rope_encode"):
         raise StoryMemError(
             "memory needs a Wan2.2 image-to-video model, whose input has 36 channels "
             "(16 noise, 4 mask, 16 condition)",
