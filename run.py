@@ -15,6 +15,8 @@ from runner.arguments import Arguments, parse
 from runner.errors import CommandError
 from storymem_core.errors import StoryMemError
 
+OLDEST = (3, 10)
+
 
 def needed(arguments: Arguments) -> installation.Installation:
     """What a command needs installed."""
@@ -31,6 +33,9 @@ def say(line: str) -> None:
 
 
 def main() -> int:
+    if sys.version_info < OLDEST:
+        say(f"error: Python {OLDEST[0]}.{OLDEST[1]} or newer is needed; this one is {sys.version.split()[0]}")
+        return 1
     arguments = parse(sys.argv[1:])
     installed = needed(arguments)
     try:

@@ -9,7 +9,8 @@ import pytest
 NODES = (
     "StoryMemScript", "StoryMemMemoryBank", "StoryMemKeyframeSelect", "StoryMemAestheticFilter",
     "StoryMemEmbedderLoader", "StoryMemTextEncoderLoader", "StoryMemM2VLora", "StoryMemApplyMemory",
-    "StoryMemShotConditioning", "StoryMemM2VSampler", "StoryMemShotStitch", "StoryMemShot", "StoryMemStoryLoop",
+    "StoryMemShotConditioning", "StoryMemM2VSampler", "StoryMemShotStitch", "StoryMemShot",
+    "StoryMemStoryLoop",
 )  # fmt: skip
 
 

@@ -180,3 +180,11 @@ def test_run_py_shows_its_commands():
     done = subprocess.run([sys.executable, str(ROOT / "run.py"), "-h"], capture_output=True, text=True)
     for command in ("demo", "film", "queue", "test", "bench", "mutants"):
         assert command in done.stdout
+
+
+def test_an_older_python_is_told_what_is_needed(monkeypatch, capsys):
+    import run
+
+    monkeypatch.setattr(run, "OLDEST", (9, 9))
+    assert run.main() == 1
+    assert "Python 9.9 or newer is needed" in capsys.readouterr().err
