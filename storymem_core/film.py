@@ -19,8 +19,15 @@ from .stored_shot import StoredShot
 FPS = 16
 """What Wan2.2 was trained at."""
 
-# A fixed number of threads, since x264 decides by it: the same frames give the same bytes on any machine.
-ENCODING = {"crf": "17", "preset": "medium", "threads": "4", "flags": "+bitexact"}
+# The same frames must give the same bytes. x264 decides by its number of threads, so that is fixed; and its
+# mbtree reads memory that it never wrote (runs under different MALLOC_PERTURB_ differ), so that is off.
+ENCODING = {
+    "crf": "17",
+    "preset": "medium",
+    "threads": "4",
+    "x264-params": "mbtree=0:lookahead-threads=1",
+    "flags": "+bitexact",
+}
 _TOLD = ("id", "scene", "mode", "prompt", "negative_prompt", "seed", "frames", "dropped")
 
 
@@ -107,7 +114,7 @@ def join(shots: Sequence[StoredShot], crossfade: int) -> Iterator[np.ndarray]:
     for shot, fade in zip(shots, [*_fades(shots, crossfade), 0], strict=True):
         length, fading = shot.count - shot.dropped, len(held)
         for index, frame in enumerate(islice(shot.frames(), shot.dropped, None)):
-            if held:
+            if index < fading:
                 frame = _mix(held.popleft(), frame, index + 1, fading + 1)
             if index < length - fade:
                 yield frame

@@ -103,7 +103,7 @@ class Project:
                     value=str(folder),
                     remedy="Choose another folder, or move away what lies in it.",
                 )
-            if not mark.exists():
+            if read_json(mark) != {"version": VERSION}:
                 write_json(mark, {"version": VERSION})
         except OSError as error:
             raise StoryMemError(
