@@ -5,6 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io, ui
 
 from ..storymem_core import aesthetics
+from ..storymem_core.filter import create, passing
 from .common import CATEGORY, FilterSocket, named_errors
 
 
@@ -21,8 +22,8 @@ class StoryMemAestheticFilter(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "scorer",
-                    options=list(aesthetics.SCORERS),
-                    tooltip="How a frame is scored. technical_quality needs no download: sharpness, exposure, contrast.",
+                    options=list(aesthetics.NAMES),
+                    tooltip="How a frame is scored. technical-quality needs no download: sharpness, exposure, contrast.",
                 ),
                 io.Float.Input(
                     "min_score",
@@ -46,10 +47,10 @@ class StoryMemAestheticFilter(io.ComfyNode):
     @classmethod
     @named_errors
     def execute(cls, scorer, min_score, images=None) -> io.NodeOutput:
-        chosen = aesthetics.create_filter(scorer, min_score)
+        chosen = create(scorer, min_score)
         if images is None:
             return io.NodeOutput(chosen, None, chosen.summary, ui=ui.PreviewText(chosen.summary))
-        passed, report = chosen.apply(images)
+        passed, report = passing(chosen, images)
         return io.NodeOutput(chosen, passed, report, ui=ui.PreviewImage(passed, cls=cls))
 
 

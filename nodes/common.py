@@ -8,7 +8,7 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..storymem_core.errors import at_node
+from ..storymem_core.errors import StoryMemError, at_node
 from ..storymem_core.sampling import M2V
 
 CATEGORY = "StoryMem"
@@ -21,12 +21,23 @@ StorySocket = io.Custom("STORYMEM_STORY")
 
 
 def named_errors(execute: Callable[..., Any]) -> Callable[..., Any]:
-    """Put the node's id (its class name) on the StoryMemErrors of its execute."""
+    """Put the node's id on the StoryMemErrors of its execute, and refuse needed inputs that bring None.
+
+    A link may bring None: a checkpoint without a text encoder gives it as its CLIP.
+    """
 
     @functools.wraps(execute)
-    def run(cls: type, *args: Any, **kwargs: Any) -> Any:
-        with at_node(cls.__name__):
-            return execute(cls, *args, **kwargs)
+    def run(cls: type[io.ComfyNode], **inputs: Any) -> Any:
+        # Not the class's name: the host runs a clone, whose name differs.
+        with at_node(cls.SCHEMA.node_id):
+            for needed in cls.SCHEMA.inputs:
+                if not needed.optional and inputs.get(needed.id) is None:
+                    raise StoryMemError(
+                        f"nothing arrives at the input {needed.id!r}",
+                        value=None,
+                        remedy=f"It takes: {needed.tooltip}",
+                    )
+            return execute(cls, **inputs)
 
     return run
 

@@ -23,7 +23,7 @@ class StoryMemEmbedderLoader(io.ComfyNode):
                 io.Combo.Input(
                     "embedder",
                     options=list(embedders.NAMES),
-                    tooltip="efficientnet_lite0 needs no download; open_clip is the paper's ViT-B/32.",
+                    tooltip="efficientnet-lite0 needs no download; open_clip is the paper's ViT-B/32.",
                 ),
                 io.String.Input(
                     "pretrained",
@@ -42,7 +42,7 @@ class StoryMemEmbedderLoader(io.ComfyNode):
     @classmethod
     @named_errors
     def execute(cls, embedder, pretrained="openai") -> io.NodeOutput:
-        loaded = embedders.get(embedder, pretrained)
+        loaded = embedders.OpenClip(pretrained) if embedder == "open_clip" else embedders.get(embedder)
         return io.NodeOutput(loaded, ui=ui.PreviewText(f"{loaded.name}: alike above {loaded.threshold:.2f}"))
 
 

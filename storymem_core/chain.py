@@ -10,10 +10,10 @@ import numpy as np
 from torch import Tensor
 
 from . import embedders, shot
-from .aesthetics import Filter
 from .conditioning import check_size
 from .embedders import Embedder
 from .errors import StoryMemError, at_node
+from .filter import Filter
 from .frames import dropped, next_start
 from .host.memory import I2V_CHANNELS, T2V_CHANNELS, input_channels
 from .host.vae import check_vae, resize

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .aesthetics import Filter
 from .embedders import Embedder
+from .filter import Filter
 from .keyframes import Selection, select
 from .memory import MemoryBank, MemoryFrame, Origin, Update, quantise, update
 from .project import StoredMemory

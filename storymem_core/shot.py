@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from .aesthetics import Filter
 from .embedders import Embedder
+from .filter import Filter
 from .frames import latent_frames
 from .host import conditioning, fingerprint, prompt, sampling, vae
 from .host.memory import give_memory
