@@ -15,7 +15,7 @@ from typing import Any
 from .errors import StoryMemError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_FULL_IN_WORDS = f"os error {errno.ENOSPC}"  # safetensors has no errno to ask
+_FULL_IN_WORDS = {f"(os error {number})" for number in _FULL}  # safetensors' errors have no errno
 
 
 def unfinished(path: Path) -> Path:
@@ -116,7 +116,7 @@ def room_in(folder: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if getattr(error, "errno", None) in _FULL or _FULL_IN_WORDS in str(error):
+        if getattr(error, "errno", None) in _FULL or any(words in str(error) for words in _FULL_IN_WORDS):
             raise StoryMemError(
                 "no space is left to store the story",
                 value=str(folder),
