@@ -25,14 +25,14 @@ def path(kind: str, name: str) -> Path:
         raise StoryMemError(
             f"there is no such file in models/{kind}",
             value=name,
-            remedy="Put the file there, or choose one of the list; press R on the canvas to read the folder again.",
+            remedy="Put the file there, or choose one of the list; press R on the canvas to read it anew.",
         )
     return Path(found)
 
 
 def output_root() -> Path:
-    """The host's output folder: stories live below it."""
-    return Path(folder_paths.get_output_directory())
+    """The host's output folder, links resolved: stories live below it."""
+    return Path(folder_paths.get_output_directory()).resolve()
 
 
 def preview(file: Path, *, animated: bool = False) -> dict:
