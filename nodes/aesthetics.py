@@ -7,6 +7,7 @@ from comfy_api.latest import io, ui
 from ..storymem_core import aesthetics
 from ..storymem_core.filter import create, passing
 from .common import CATEGORY, FilterSocket, named_errors
+from .preview import images_preview
 
 
 class StoryMemAestheticFilter(io.ComfyNode):
@@ -51,7 +52,7 @@ class StoryMemAestheticFilter(io.ComfyNode):
         if images is None:
             return io.NodeOutput(chosen, None, chosen.summary, ui=ui.PreviewText(chosen.summary))
         passed, report = passing(chosen, images)
-        return io.NodeOutput(chosen, passed, report, ui=ui.PreviewImage(passed, cls=cls))
+        return io.NodeOutput(chosen, passed, report, ui=images_preview(passed, cls))
 
 
 NODES = [StoryMemAestheticFilter]

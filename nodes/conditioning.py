@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from comfy_api.latest import io
+from comfy_api.latest import io, ui
 
 from ..storymem_core.host import conditioning
+from ..storymem_core.story import mode
 from .common import CATEGORY, named_errors, size_inputs
 
 
@@ -45,7 +46,14 @@ class StoryMemShotConditioning(io.ComfyNode):
     @named_errors
     def execute(cls, positive, negative, vae, width, height, length, start_frames=None) -> io.NodeOutput:
         size = {"width": width, "height": height, "length": length}
-        return io.NodeOutput(*conditioning.condition_shot(positive, negative, vae, start_frames, **size))
+        shot = conditioning.condition_shot(positive, negative, vae, start_frames, **size)
+        return io.NodeOutput(*shot, ui=ui.PreviewText(_summary(start_frames, length, shot.latent["samples"])))
+
+
+def _summary(start_frames, length, latent) -> str:
+    known = 0 if start_frames is None else len(start_frames)
+    begin = f"goes on from {known} frame{'s' if known > 1 else ''}" if known else "begins with a cut"
+    return f"{mode(not known, known)}: {length} frames, {begin}; latent {tuple(latent.shape)}"
 
 
 NODES = [StoryMemShotConditioning]

@@ -8,6 +8,7 @@ from ..storymem_core import embedders
 from ..storymem_core.memory import quantise
 from ..storymem_core.remember import as_bank, remember
 from .common import CATEGORY, EmbedderSocket, FilterSocket, MemorySocket, named_errors
+from .preview import frames_preview
 
 
 class StoryMemEmbedderLoader(io.ComfyNode):
@@ -95,11 +96,12 @@ class StoryMemKeyframeSelect(io.ComfyNode):
         cls, images, limit, threshold, shot="shot", memory=None, embedder=None, filter=None
     ) -> io.NodeOutput:
         result = remember(
-            as_bank(memory), quantise(images.cpu()), embedder or embedders.default(), filter,
+            as_bank(memory), quantise(images.cpu()[..., :3]), embedder or embedders.default(), filter,
             shot=shot, limit=limit, threshold=threshold or None,
         )  # fmt: skip
         kept = images[[frame.origin.frame for frame in result.kept]]
-        return io.NodeOutput(kept, result.bank, result.report, ui=ui.PreviewImage(kept, cls=cls))
+        shown = frames_preview([frame.pixels for frame in result.kept], cls)
+        return io.NodeOutput(kept, result.bank, result.report, ui=shown)
 
 
 NODES = [StoryMemEmbedderLoader, StoryMemKeyframeSelect]

@@ -9,7 +9,12 @@ import torch
 from comfy_api.latest import io, ui
 
 
+def images_preview(images: torch.Tensor, node: type[io.ComfyNode]) -> dict:
+    """An IMAGE batch on the node; the host's own preview fails where no image is left."""
+    return ui.PreviewImage(images, cls=node).as_dict() if len(images) else {"images": []}
+
+
 def frames_preview(frames: Sequence[np.ndarray], node: type[io.ComfyNode]) -> dict:
     """Frames (uint8 [H, W, 3], of any sizes) side by side on the node."""
     images = (torch.from_numpy(np.array(frame)).float().div(255).unsqueeze(0) for frame in frames)
-    return {"images": [saved for image in images for saved in ui.PreviewImage(image, cls=node).values]}
+    return {"images": [saved for image in images for saved in images_preview(image, node)["images"]]}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from comfy_api.latest import io
+from comfy_api.latest import io, ui
 from comfy_execution.graph_utils import GraphBuilder
 
 from ..storymem_core import chain
@@ -113,7 +114,12 @@ class StoryMemShot(io.ComfyNode):
                     tooltip="The shot's name; made from the prompt if empty.",
                 ),
                 io.Int.Input(
-                    "scene", default=1, min=1, optional=True, tooltip="The scene's number, for the record."
+                    "scene",
+                    default=1,
+                    min=1,
+                    max=1_000_000,
+                    optional=True,
+                    tooltip="The scene's number, for the record.",
                 ),
             ],
             outputs=[
@@ -199,11 +205,17 @@ class StoryMemStoryLoop(io.ComfyNode):
             before = {} if shot is None else {"story": shot.out(0)}
             shot = graph.node("StoryMemShot", **wired, **step.widgets, **before)
         film = graph.node("StoryMemShotStitch", story=shot.out(0), fps=fps, crossfade=crossfade)
-        return io.NodeOutput(film.out(0), shot.out(0), shot.out(1), expand=graph.finalize())
+        shown = ui.PreviewText("\n".join(_line(number, step.widgets) for number, step in enumerate(steps, 1)))
+        return io.NodeOutput(film.out(0), shot.out(0), shot.out(1), expand=graph.finalize(), ui=shown)
 
     @classmethod
     def fingerprint_inputs(cls, **_: object) -> float:
         return float("nan")
+
+
+def _line(number: int, shot: Mapping[str, Any]) -> str:
+    start = "cut" if shot["cut"] else "continued"
+    return f"{number}. scene {shot['scene']}, {start}, {shot['length']} frames, seed {shot['seed']}: {shot['prompt']}"
 
 
 NODES = [StoryMemShot, StoryMemStoryLoop]

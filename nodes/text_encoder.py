@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from comfy_api.latest import io
+from comfy_api.latest import io, ui
 
 from ..storymem_core.host import files
 from ..storymem_core.host.text_encoder import load
@@ -36,7 +36,9 @@ class StoryMemTextEncoderLoader(io.ComfyNode):
     @classmethod
     @named_errors
     def execute(cls, text_encoder: str) -> io.NodeOutput:
-        return io.NodeOutput(load(files.path("text_encoders", text_encoder)))
+        clip = load(files.path("text_encoders", text_encoder))
+        size = sum(weight.numel() for weight in clip.cond_stage_model.parameters()) / 1e6
+        return io.NodeOutput(clip, ui=ui.PreviewText(f"{text_encoder}: {size:.1f} million parameters"))
 
 
 NODES = [StoryMemTextEncoderLoader]

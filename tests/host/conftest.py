@@ -40,3 +40,36 @@ def pack() -> dict[str, type]:
 
     assert asyncio.run(nodes.load_custom_node(str(REPOSITORY)))
     return nodes.NODE_CLASS_MAPPINGS
+
+
+@pytest.fixture(scope="session")
+def parts(small_models: Path, pack: dict[str, type]) -> dict[str, object]:
+    """The small models as the host's loaders give them, by the inputs of the Story Loop."""
+    from node_calls import call
+
+    import nodes
+
+    def expert(kind: str, noise: str) -> object:
+        return nodes.UNETLoader().load_unet(f"storymem_small_{kind}_{noise}_noise.safetensors", "default")[0]
+
+    return {
+        "high_noise_model": expert("i2v", "high"),
+        "low_noise_model": expert("i2v", "low"),
+        "t2v_high_noise_model": expert("t2v", "high"),
+        "t2v_low_noise_model": expert("t2v", "low"),
+        "vae": nodes.VAELoader().load_vae("storymem_small_vae.safetensors")[0],
+        "clip": call(
+            "StoryMemTextEncoderLoader", text_encoder="storymem_small_text_encoder.safetensors"
+        )[0],
+    }  # fmt: skip
+
+
+@pytest.fixture
+def output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The host's output folder, of this test alone; its temporary folder lies beside."""
+    import folder_paths
+
+    for kind in ("output", "temp"):
+        (tmp_path / kind).mkdir()
+        monkeypatch.setattr(folder_paths, f"{kind}_directory", str(tmp_path / kind))
+    return tmp_path / "output"

@@ -1,0 +1,223 @@
+"""Each node on small models: what it gives, and what it shows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from comfy_extras.nodes_model_advanced import ModelSamplingSD3
+from node_calls import SIZE, SMALL, Pixels, bank_of, call, core, images, prompts, shown
+
+import nodes
+
+
+@pytest.fixture(autouse=True)
+def folders(pack, output):
+    return output
+
+
+def test_script():
+    result = call("StoryMemScript", text="# Fox\n\nA fox wakes.\n\n[continue] It runs.\n\n---\n\nA lake.")
+    script, name, count = result.values
+    assert (name, count) == ("Fox", 3)
+    assert [shot.scene for shot in script.shots] == [1, 1, 2]
+    (text,) = result.ui["text"]
+    assert text.split("\n") == [
+        "Fox: 3 shots", "1. scene 1, cut: A fox wakes.", "2. scene 1, continued: It runs.",
+        "3. scene 2, cut: A lake.",
+    ]  # fmt: skip
+
+
+def test_the_scripts_example_is_one():
+    assert call("StoryMemScript")[2] == 3
+
+
+def test_a_bank_starts_empty():
+    result = call("StoryMemMemoryBank", embedder=Pixels())
+    (bank,) = result.values
+    assert (bank.frames, bank.sink, bank.capacity) == ((), 3, 10)
+    assert result.ui == {"images": []}
+
+
+def test_a_bank_takes_references_of_any_size_in_order():
+    result = bank_of(images(2), images(1, size=(48, 64), seed=1), sink=1, capacity=5)
+    (bank,) = result.values
+    assert [frame.pixels.shape for frame in bank.frames] == [(32, 32, 3), (32, 32, 3), (48, 64, 3)]
+    assert [frame.origin.source for frame in bank.frames] == ["reference"] * 3
+    assert (bank.sink, bank.capacity, bank.embedder) == (1, 5, "pixels")
+    for frame, picture in zip(bank.frames, shown(result), strict=True):
+        assert np.array_equal(frame.pixels, picture)
+
+
+def test_a_bank_is_loaded_from_the_output_folder_with_references_behind(output):
+    (saved,) = bank_of(images(2)).values
+    core("memory").save(saved, output / "story" / "bank")
+    (bank,) = bank_of(images(1, seed=1), load_from="story/bank").values
+    assert bank.frames[:2] == saved.frames
+    assert len(bank.frames) == 3
+
+
+def test_keyframe_select_is_remember():
+    frames, embedder = images(7), Pixels()
+    (before,) = bank_of(frames[3:4]).values
+    result = call(
+        "StoryMemKeyframeSelect", images=frames, limit=2, shot="one", memory=before, embedder=embedder
+    )
+    kept, bank, report = result.values
+    expected = core("remember").remember(
+        before, core("memory").quantise(frames), embedder, None, shot="one", limit=2
+    )
+    assert bank == expected.bank
+    assert report == expected.report
+    assert "frame 0: kept" in report
+    assert [frame.origin.frame for frame in expected.kept] != [] and len(kept) == len(expected.kept) <= 2
+    for frame, picture, image in zip(expected.kept, shown(result), kept, strict=True):
+        assert np.array_equal(frame.pixels, picture)
+        assert torch.equal(image, frames[frame.origin.frame])
+
+
+def test_keyframe_select_keeps_nothing_that_the_memory_holds_already():
+    frames = images(1).expand(3, -1, -1, -1)
+    (before,) = bank_of(frames[:1]).values
+    result = call("StoryMemKeyframeSelect", images=frames, memory=before, embedder=Pixels())
+    kept, bank, report = result.values
+    assert kept.shape == (0, 32, 32, 3)
+    assert bank.frames == before.frames
+    assert report.startswith("no frame of this shot entered the memory")
+    assert result.ui == {"images": []}
+
+
+def test_keyframe_selects_threshold_replaces_the_embedders():
+    frames = images(5)
+    strict = call("StoryMemKeyframeSelect", images=frames, limit=5, embedder=Pixels(), threshold=0.01)
+    loose = call("StoryMemKeyframeSelect", images=frames, limit=5, embedder=Pixels())
+    assert len(strict[0]) < len(loose[0])
+
+
+def filtered():
+    good = images(1, size=(96, 96))
+    return torch.cat([good, torch.zeros_like(good), good.flip(1)])
+
+
+def test_the_filter_filters_images_by_itself():
+    frames = filtered()
+    result = call("StoryMemAestheticFilter", images=frames)
+    _, passed, report = result.values
+    assert torch.equal(passed, frames[[0, 2]])
+    assert len(shown(result)) == 2
+    assert len(report.strip().split("\n")) >= 3
+
+
+def test_the_filter_may_reject_all():
+    result = call("StoryMemAestheticFilter", images=torch.zeros(2, 32, 32, 3))
+    assert result[1].shape == (0, 32, 32, 3)
+    assert result.ui == {"images": []}
+
+
+def test_the_filter_keeps_spoiled_frames_out_of_the_memory():
+    chosen = call("StoryMemAestheticFilter")
+    assert chosen[1] is None
+    assert chosen.ui["text"] == (chosen[2],)
+    kept, bank, _ = call(
+        "StoryMemKeyframeSelect", images=filtered(), embedder=Pixels(), filter=chosen[0]
+    ).values
+    assert [frame.origin.frame for frame in bank.frames] == [0, 2]
+    assert all(frame.score > 0.5 for frame in bank.frames)
+    assert len(kept) == 2
+
+
+def test_embedder_loader():
+    result = call("StoryMemEmbedderLoader")
+    (embedder,) = result.values
+    assert embedder(images(2)).shape[0] == 2
+    assert embedder.name in result.ui["text"][0]
+
+
+def test_text_encoder_loader(parts):
+    result = call("StoryMemTextEncoderLoader", text_encoder="storymem_small_text_encoder.safetensors")
+    [[features, _]] = nodes.CLIPTextEncode().encode(result[0], "a red fox")[0]
+    assert features.shape[-1] == 4096
+    assert result.ui["text"]
+
+
+LORA = "storymem_small/Wan2.2-MI2V-A14B/backbone_high_noise.safetensors"
+
+
+def test_lora(parts):
+    result = call("StoryMemM2VLora", model=parts["high_noise_model"], lora_name=LORA, strength=0.5)
+    model, report = result.values
+    assert model is not parts["high_noise_model"] and len(model.patches) == 20
+    assert report.startswith(f"{LORA}: 20 of 20 layers matched")
+    assert "rslora" in report
+    assert result.ui["text"] == (report,)
+
+
+def test_shot_conditioning_is_the_cores(parts):
+    given, start = {**prompts(parts), "vae": parts["vae"]}, images(1, size=(48, 40))
+    result = call("StoryMemShotConditioning", **given, start_frames=start, **SIZE)
+    expected = core("host.conditioning").condition_shot(**given, start=start, **SIZE)
+    for [[text, values]], [[same_text, same_values]] in zip(result[:2], expected[:2], strict=True):
+        assert torch.equal(text, same_text)
+        assert values.keys() == same_values.keys()
+        assert torch.equal(values["concat_latent_image"], same_values["concat_latent_image"])
+        assert torch.equal(values["concat_mask"], same_values["concat_mask"])
+    assert result[2]["samples"].shape == (1, 16, 2, 4, 4)
+    assert result.ui["text"][0].startswith("mi2v: 5 frames, goes on from 1 frame;")
+    cut = call("StoryMemShotConditioning", **given, **SIZE)
+    assert cut.ui["text"][0].startswith("m2v: 5 frames, begins with a cut;")
+    assert cut[0][0][1]["concat_mask"].min() == 1
+
+
+def remembered(model):
+    return model.model_options["transformer_options"]["storymem_memory"]
+
+
+def test_apply_memory_takes_a_bank_or_its_images(parts):
+    frames = core("remember").as_images(core("memory").quantise(images(3)))
+    (bank,) = bank_of(frames).values
+    common = {"model": parts["high_noise_model"], "vae": parts["vae"], "seed": 4, "spacing": 2.5}
+    latent = {"samples": torch.zeros(1, 16, 2, 4, 4)}
+    by_bank, by_images = (
+        call("StoryMemApplyMemory", memory=memory, latent=latent, **common) for memory in (bank, frames)
+    )
+    one, two = remembered(by_bank[0]), remembered(by_images[0])
+    assert torch.equal(one["clean"], two["clean"]) and torch.equal(one["noise"], two["noise"])
+    assert one["clean"].shape == (1, 16, 3, 4, 4)
+    assert one["spacing"] == two["spacing"] == 2.5
+    assert len(shown(by_bank)) == len(shown(by_images)) == 3
+    again = call("StoryMemApplyMemory", memory=frames[:1], latent=latent, **{**common, "model": by_bank[0]})
+    assert remembered(again[0])["clean"].shape[2] == 1
+    assert "storymem_memory" not in parts["high_noise_model"].model_options["transformer_options"]
+
+
+@pytest.mark.parametrize("start", [None, 1])
+def test_the_m2v_sampler_is_conditioning_memory_and_two_samplers(parts, start):
+    """Against the host's own Wan2.2 graph: two ModelSamplingSD3 and two KSamplerAdvanced."""
+    memory, seed, vae = images(2, seed=2), 9, parts["vae"]
+    start = None if start is None else images(start, seed=3)
+    experts = {name: parts[name] for name in ("high_noise_model", "low_noise_model")}
+    given = {**prompts(parts), "vae": vae, "start_frames": start}
+    result = call("StoryMemM2VSampler", **experts, **given, **SMALL, seed=seed, memory=memory)
+    assert len(shown(result)) == 2
+
+    positive, negative, latent = call("StoryMemShotConditioning", **given, **SIZE).values
+    apply = {"vae": vae, "memory": memory, "latent": latent, "seed": seed}
+    remembering = [call("StoryMemApplyMemory", model=model, **apply)[0] for model in experts.values()]
+    high, low = (ModelSamplingSD3().patch(model, 4.0)[0] for model in remembering)
+    sample, common = nodes.KSamplerAdvanced().sample, ("euler", "simple", positive, negative)
+    with torch.inference_mode():
+        (rough,) = sample(high, "enable", seed, 2, 1.0, *common, latent, 0, 1, "enable")
+        (done,) = sample(low, "disable", seed, 2, 2.0, *common, rough, 1, 10000, "disable")
+    assert torch.equal(result[0]["samples"], done["samples"])
+    assert done["samples"].std() > 0.1
+
+
+def test_the_m2v_sampler_sees_the_memory(parts):
+    given = {name: parts[name] for name in ("high_noise_model", "low_noise_model", "vae")}
+    given |= {**prompts(parts), **SMALL}
+    without, some, others = (
+        call("StoryMemM2VSampler", **given, memory=memory)[0]["samples"]
+        for memory in (None, images(2, seed=1), images(2, seed=2))
+    )
+    assert not torch.equal(without, some)
+    assert not torch.equal(some, others)

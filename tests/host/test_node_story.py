@@ -1,0 +1,179 @@
+"""Stories by the nodes: a shot, the film, and the loop's sub-graph."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import folder_paths
+import numpy as np
+import pytest
+import torch
+from node_calls import SMALL, Pixels, call, core, declared, images, prompts, run_expansion, shown
+
+import nodes
+
+
+@pytest.fixture(autouse=True)
+def folders(pack, output):
+    return output
+
+
+def shot(parts, **change):
+    models = {name: parts[name] for name in ("high_noise_model", "low_noise_model", "vae", "clip")}
+    widgets = {"prompt": "a red fox", "project": "fox", "embedder": Pixels(), **SMALL}
+    return call("StoryMemShot", **(models | widgets | change))
+
+
+def test_a_shot_is_stored_and_found_again(parts, output):
+    first = shot(parts)
+    story, memory = first.values
+    (stored,) = story.shots()
+    assert Path(story.folder) == output.resolve() / "fox"
+    assert story.reused == (False,)
+    assert len(memory.load().frames) >= 1
+    assert len(shown(first)) == 4
+    second = shot(parts)
+    assert second[0].reused == (True,)
+    assert second[0].keys == story.keys
+    assert [f.sha256 for f in second[1].load().frames] == [f.sha256 for f in memory.load().frames]
+    assert stored.count == 5
+
+
+def test_a_shots_frames_are_those_of_the_m2v_sampler(parts):
+    (stored,) = shot(parts, negative_prompt="fog", seed=3)[0].shots()
+    models = {name: parts[name] for name in ("high_noise_model", "low_noise_model", "vae")}
+    latent = call("StoryMemM2VSampler", **models, **prompts(parts), seed=3, **SMALL)[0]
+    with torch.inference_mode():
+        (frames,) = nodes.VAEDecode().decode(parts["vae"], latent)
+    assert np.array_equal(np.stack(list(stored.frames())), core("memory").quantise(frames.float()))
+
+
+def test_shots_are_chained_and_stitched(parts, output):
+    first = shot(parts)
+    second = shot(parts, prompt="it runs", cut=False, story=first[0], project="ignored")
+    (story, _) = second.values
+    one, two = story.shots()
+    assert (one.dropped, two.dropped) == (0, 1)
+    assert two.seen().frames == first[1].load().frames
+    assert two.row["mode"] == "mi2v"
+    assert not (output / "ignored").exists()
+
+    result = call("StoryMemShotStitch", story=story, fps=8.0)
+    video, path = result.values
+    assert Path(path) == output.resolve() / "fox" / "film.mp4"
+    parts_of_video = video.get_components()
+    assert (len(parts_of_video.images), parts_of_video.frame_rate) == (9, 8)
+    assert result.ui["images"] == [{"filename": "film.mp4", "subfolder": "fox", "type": "output"}]
+    told = json.loads((output / "fox" / "story.json").read_text())
+    assert [row["dropped"] for row in told["shots"]] == [0, 1]
+
+
+def test_a_film_is_shown_where_the_output_folder_is_a_link(parts, output, tmp_path, monkeypatch):
+    (tmp_path / "link").symlink_to(output)
+    monkeypatch.setattr(folder_paths, "output_directory", str(tmp_path / "link"))
+    result = call("StoryMemShotStitch", story=shot(parts)[0])
+    assert result.ui["images"] == [{"filename": "film.mp4", "subfolder": "fox", "type": "output"}]
+
+
+SCRIPT = {
+    "story_name": "Ink",
+    "scenes": [
+        {"video_prompts": ["A desk.", "A pen."], "cut": [True, False]},
+        {"video_prompts": ["Rain."], "cut": [True], "negative_prompt": ["fog"], "seed": [7], "length": [9]},
+    ],
+}
+WIRES = ("high_noise_model", "low_noise_model", "clip", "vae")
+
+
+def loop(parts, **change):
+    """The loop's result, and its inputs by the node that each is wired from."""
+    given = {name: parts[name] for name in WIRES} | {"embedder": Pixels(), **change}
+    given["script"] = call("StoryMemScript", text=json.dumps(given.pop("text", SCRIPT)))[0]
+    sockets = {name for name in given if declared("StoryMemStoryLoop")[name][0] not in WIDGETS}
+    sources = {f"from {name}": given[name] for name in sockets}
+    links = {name: [f"from {name}", 0] for name in sockets}
+    return call("StoryMemStoryLoop", links, **{**SMALL, **given}), sources
+
+
+WIDGETS = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
+
+
+def told(result):
+    """The expansion's shots in order, and its stitch."""
+    *shots, stitch = result.expand.values()
+    assert [shot["class_type"] for shot in shots] == ["StoryMemShot"] * len(shots)
+    assert stitch["class_type"] == "StoryMemShotStitch"
+    return [shot["inputs"] for shot in shots], stitch["inputs"]
+
+
+def test_the_loop_is_a_chain_of_shots_and_a_stitch(parts):
+    widgets = {"seed": 5, "overlap": 5, "keyframes": 2, "fps": 8.0, "crossfade": 3, "length": 9}
+    result, _ = loop(parts, negative_prompt="blur", **widgets)
+    shots, stitch = told(result)
+    ids = list(result.expand)
+    assert [shot.get("story") for shot in shots] == [None, [ids[0], 0], [ids[1], 0]]
+    assert stitch == {"story": [ids[2], 0], "fps": 8.0, "crossfade": 3}
+    assert list(result.values) == [[ids[3], 0], [ids[2], 0], [ids[2], 1]]
+    parsed = call("StoryMemScript", text=json.dumps(SCRIPT))[0]
+    seeds = [core("script").shot_seed(5, shot.id) for shot in parsed.shots[:2]]
+    own = ("prompt", "scene", "cut", "length", "seed", "negative_prompt")
+    assert [[shot[name] for name in own] for shot in shots] == [
+        ["A desk.", 1, True, 9, seeds[0], "blur"],
+        ["A pen.", 1, False, 9, seeds[1], "blur"],
+        ["Rain.", 2, True, 9, 7, "fog"],
+    ]
+    shared = {"width": 32, "cfg_low": 2.0, "overlap": 5, "keyframes": 2, "shift": 4.0, "project": "Ink"}
+    for shot in shots:
+        assert shared.items() <= shot.items()
+        assert {name: shot[name] for name in (*WIRES, "embedder")} == {
+            name: [f"from {name}", 0] for name in (*WIRES, "embedder")
+        }
+    (text,) = result.ui["text"]
+    assert text.split("\n")[1] == f"2. scene 1, continued, 9 frames, seed {seeds[1]}: A pen."
+
+
+def test_the_loops_shots_take_what_it_gives_them(parts):
+    """Nodes of a sub-graph are not checked by the host: names and ranges are checked here."""
+    for inputs in told(loop(parts)[0])[0]:
+        known = declared("StoryMemShot")
+        assert inputs.keys() <= known.keys()
+        required = nodes.NODE_CLASS_MAPPINGS["StoryMemShot"].INPUT_TYPES()["required"]
+        assert required.keys() <= inputs.keys()
+        for name, value in inputs.items():
+            options = known[name][1]
+            assert options.get("min", value) <= value <= options.get("max", value), name
+
+
+def test_text_to_video_makes_the_first_shot_alone(parts):
+    pair = {name: parts[name] for name in ("t2v_high_noise_model", "t2v_low_noise_model")}
+    first, *others = told(loop(parts, **pair, t2v_shift=11.0, t2v_boundary=0.8, shift=3.0)[0])[0]
+    assert first["high_noise_model"] == ["from t2v_high_noise_model", 0]
+    assert first["low_noise_model"] == ["from t2v_low_noise_model", 0]
+    assert (first["shift"], first["boundary"]) == (11.0, 0.8)
+    for shot in others:
+        assert shot["high_noise_model"] == ["from high_noise_model", 0]
+        assert (shot["shift"], shot["boundary"]) == (3.0, 0.9)
+
+
+def test_memory_and_start_go_to_the_first_shot_alone(parts):
+    bank = call("StoryMemMemoryBank", **{"references.reference_0": images(1)}, embedder=Pixels())[0]
+    pair = {name: parts[name] for name in ("t2v_high_noise_model", "t2v_low_noise_model")}
+    shots, _ = told(loop(parts, memory=bank, start_frames=images(1), **pair)[0])
+    assert [shot.get("memory") for shot in shots] == [["from memory", 0], None, None]
+    assert [shot.get("start_frames") for shot in shots] == [["from start_frames", 0], None, None]
+    assert shots[0]["high_noise_model"] == ["from high_noise_model", 0], "only the I2V pair sees memory"
+
+
+def test_the_loops_shots_make_the_film(parts, output):
+    pair = {name: parts[name] for name in ("t2v_high_noise_model", "t2v_low_noise_model")}
+    result, sources = loop(parts, **pair)
+    *_, film = run_expansion(result, sources).values()
+    story = json.loads((output / "Ink/story.json").read_text())
+    assert [row["mode"] for row in story["shots"]] == ["t2v", "mi2v", "m2v"]
+    assert [len(row["memory"]) > 0 for row in story["shots"]] == [False, True, True]
+    assert [row["negative_prompt"] for row in story["shots"]] == ["", "", "fog"]
+    assert len(film[0].get_components().images) == story["frames"] == 5 + 4 + 9
+    run_expansion(*loop(parts, **pair))
+    story = json.loads((output / "Ink/story.json").read_text())
+    assert [row["reused"] for row in story["shots"]] == [True] * 3
