@@ -7,6 +7,8 @@ from comfy.utils import ProgressBar
 from comfy_api.latest import ComfyExtension, io
 from comfy_execution.graph_utils import GraphBuilder
 
+from .story import ProbeDamage, ProbeGate, ProbeSampling
+
 
 class ProbeSteps(io.ComfyNode):
     """Some steps of some seconds each, then an error if one is given."""
@@ -55,7 +57,7 @@ class ProbeLoop(io.ComfyNode):
 
 class Probes(ComfyExtension):
     async def get_node_list(self):
-        return [ProbeSteps, ProbeLoop]
+        return [ProbeSteps, ProbeLoop, ProbeSampling, ProbeGate, ProbeDamage]
 
 
 async def comfy_entrypoint():
