@@ -9,7 +9,9 @@ import comfy.ops
 import comfy.sample
 import comfy.sd
 import pytest
+import small_wan
 import torch
+from comfy.latent_formats import Wan21
 from comfy.ldm.wan.model import WanModel
 from comfy.ldm.wan.vae import WanVAE
 from comfy_extras.nodes_model_advanced import ModelSamplingSD3
@@ -150,6 +152,29 @@ def test_frames_are_neither_flat_nor_still(loaded, change):
     if change.get("prompt") != "":
         assert_worth_looking_at(latent, frames)
     assert frames.std(dim=(1, 2)).mean(dim=-1).min() > 10 / 255
+
+
+@torch.inference_mode()
+def test_the_model_paints_rather_than_the_noise(loaded):
+    latent, _ = paint(loaded)
+    noise = comfy.sample.prepare_noise(torch.zeros(1, 16, LATENTS, 8, 8), 0)
+    assert torch.corrcoef(torch.stack([latent.flatten(), noise.flatten()]))[0, 1] < 0.5
+
+
+@torch.inference_mode()
+def test_the_vae_has_wans_range(loaded):
+    """Pictures encode to about zero mean and unit spread in the model's latent space."""
+    experts, vae, _ = loaded
+    colours = torch.rand(24, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    pictures = torch.nn.functional.interpolate(colours, (SIZE, SIZE), mode="bilinear").movedim(1, -1)
+    raw = torch.cat([vae.encode(picture[None]) for picture in pictures])
+    latents = experts["i2v", "high"].model.process_latent_in(raw)
+    assert 0.6 < latents.std() < 1.6
+    network, form = vae.first_stage_model.float(), Wan21()
+    unit = small_wan.random(1, 16, 2, 3, 3)
+    assert torch.allclose(network.conv2(form.process_out(unit)), unit, atol=0.02)
+    nothing = torch.zeros(1, 32, 1, 1, 1)
+    assert torch.allclose(form.process_in(network.conv1(nothing)[:, :16]), torch.zeros(1), atol=0.002)
 
 
 @torch.inference_mode()
