@@ -1,4 +1,4 @@
-"""Kill a run with SIGKILL at random moments and let it go on, again and again; look into its folder meanwhile.
+"""Kill a run with SIGKILL at random moments, let it go on, again and again; look into its folder meanwhile.
 
     python killed_run.py FOLDER KILLS SEED    prints {kills, half_written, shots_lost, differ, runs, unbroken}
 
