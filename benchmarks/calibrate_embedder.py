@@ -2,10 +2,10 @@
 
 StoryMem's 0.90 was chosen for CLIP and says nothing about other embedders. From eight real photographs this
 makes short shots (a slow pan and zoom, drifting exposure, something small that moves, sensor noise) and cuts.
-Two frames of one shot show the SAME view. Cuts show a NEW view: another part of the same place, a close-up of it
-(both as hard as a story gets: one place, one light), or another place. The threshold is where equally many of
-the same views are taken for new ones and of the new views of the same place for the same (equal error rate);
-other places are far easier, so they do not count, but their errors are told too.
+Two frames of one shot show the SAME view. Cuts show a NEW view: another part of the same place, a close-up of
+it (both as hard as a story gets: one place, one light), or another place. The threshold is where equally many
+of the same views are taken for new ones and of the new views of the same place for the same (equal error
+rate); other places are far easier, so they do not count, but their errors are told too.
 """
 
 from __future__ import annotations
@@ -99,8 +99,11 @@ def cosines(embedder: embedders.Embedder, shots: int = SHOTS) -> Cosines:
 
 
 def equal_error(same: Tensor, new: Tensor) -> float:
-    """The threshold, in hundredths, at which as many same views fall below it as new views reach it."""
-    return int((below(same, GRID) - (1 - below(new, GRID))).abs().argmin()) / 100
+    """The threshold, in hundredths, at which as many same views fall below it as new views reach it; the
+    middle of such thresholds if there are several."""
+    difference = (below(same, GRID) - (1 - below(new, GRID))).abs()
+    best = (difference == difference.min()).nonzero().flatten()
+    return int(best[len(best) // 2]) / 100
 
 
 def below(values: Tensor, thresholds: Tensor) -> Tensor:
@@ -123,13 +126,15 @@ def without_one_photo(pairs: Cosines) -> tuple[float, float]:
 
 
 def row(pairs: Cosines, threshold: float) -> dict[str, float]:
-    at = torch.tensor([threshold])
+    def part_below(values: Tensor) -> float:
+        return round(float(below(values, torch.tensor([threshold]))), 4)
+
     return {
         "threshold": threshold,
-        "same view taken for new": float(below(pairs.same, at)),
-        "other part taken for same": 1 - float(below(pairs.elsewhere_here, at)),
-        "close-up taken for same": 1 - float(below(pairs.close_up, at)),
-        "other place taken for same": 1 - float(below(pairs.other_place, at)),
+        "same view taken for new": part_below(pairs.same),
+        "other part taken for same": 1 - part_below(pairs.elsewhere_here),
+        "close-up taken for same": 1 - part_below(pairs.close_up),
+        "other place taken for same": 1 - part_below(pairs.other_place),
     }
 
 

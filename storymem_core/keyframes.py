@@ -17,7 +17,7 @@ from torch import Tensor
 
 from .errors import StoryMemError
 
-SMALLEST_STEP = 1e-3  # from a cosine of 1 to one of -1 in at most 2,000 scans
+SMALLEST_STEP = 1e-3  # cosines end at -1, so the scans end too: after about 2,000 at most
 
 SIMILAR = "similar to the last kept frame"
 LOW_SCORE = "score below the minimum"
@@ -124,7 +124,7 @@ def _similarities(embeddings: Tensor) -> list[list[float]]:
             remedy="Look at those frames: NaN latents or a wrong embedder make such embeddings.",
         )
     rows = rows / lengths
-    return (rows @ rows.T).clamp(-1.0, 1.0).tolist()  # so a threshold below -1 always ends the scans
+    return (rows @ rows.T).tolist()
 
 
 def _finite(score: float, index: int) -> float:

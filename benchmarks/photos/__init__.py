@@ -1,7 +1,7 @@
 """Real photographs that scikit-image and scikit-learn bundle (no download), and views of them.
 
-Frames are float [H, W, 3] in 0..1. A window is where a camera looks: centre and height as parts of the photo's
-height and width, so (0.5, 0.5, 1.0) is as much of the photo as the frame's shape allows.
+Frames are float [H, W, 3] in 0..1. A window is where a camera looks: its centre as parts of the photo's
+height and width, and its own height, 1.0 being as much of the photo as the frame's shape allows.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ SCENES = {
 }
 # The motorcycle from a step to the right: what little parallax does.
 NEIGHBOUR = {"motorcycle": "skimage/data/motorcycle_right.png"}
-# Photographs without a scene: textures, and what microscopes and telescopes see. Left out are pictures that are
-# themselves smeared (clock_motion) or out of focus (cell), drawings and diagrams.
+# Photographs without a scene: textures, and what microscopes and telescopes see. Left out are pictures that
+# are themselves smeared (clock_motion) or out of focus (cell), drawings and diagrams.
 TEXTURES = {
     name.split(".")[0]: f"skimage/data/{name}"
     for name in (
@@ -55,7 +55,9 @@ def photo(path: str) -> Tensor:
     return torch.from_numpy(pixels.copy()).movedim(-1, 0).float() / 255
 
 
-def view(image: Tensor, height: int, width: int, window: tuple[float, float, float] = (0.5, 0.5, 1.0)) -> Tensor:
+def view(
+    image: Tensor, height: int, width: int, window: tuple[float, float, float] = (0.5, 0.5, 1.0)
+) -> Tensor:
     """What a camera sees of `image` [3, H, W] through `window`, as a frame [height, width, 3]."""
     _, rows, columns = image.shape
     tall = min(rows, columns * height / width) * window[2]

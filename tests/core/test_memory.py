@@ -150,6 +150,8 @@ def test_the_threshold_itself_is_not_too_similar():
     same = make_frame(1, [2, 0])
     assert update(memory, [same], 1.0).kept == (same,)
     assert update(memory, [same], 0.999).kept == ()
+    for i in range(50):  # whatever the rounding, a copy is equal, not more than equal
+        assert len(update(bank_of([i]), [make_frame(i)], 1.0).kept) == 1
 
 
 def test_an_empty_bank_takes_everything_and_reports_no_similarity():
