@@ -160,21 +160,24 @@ def convert(
     return LoraFile(converted, report)
 
 
-def warnings(report: LoraReport, *, expert: str | None = None, overlap: int | None = None) -> tuple[str, ...]:
+def warnings(
+    report: Mapping[str, Any], *, expert: str | None = None, overlap: int | None = None
+) -> tuple[str, ...]:
     """What is suspicious about a file's use, for people; empty if nothing is.
 
     Args:
+        report: the fields of a LoraReport, as the host's adapter notes them on a model.
         expert: "high" or "low", the model that it is applied to; None to leave this unchecked.
         overlap: start frames of a continued shot: 1 needs an MI2V file, 5 and more MM2V; None as above.
     """
     found = []
-    if expert and report.expert and report.expert != expert:
-        found.append(f"{report.file} is for the {report.expert}-noise expert, not for the {expert}-noise one")
+    file, trained_for = report["file"], report["mode"]
+    if expert and report["expert"] and report["expert"] != expert:
+        found.append(f"{file} is for the {report['expert']}-noise expert, not for the {expert}-noise one")
     mode = {None: None, 1: "mi2v"}.get(overlap, "mm2v")
-    if mode and report.mode and report.mode != mode:
+    if mode and trained_for and trained_for != mode:
         found.append(
-            f"{report.file} was trained for {report.mode.upper()}; "
-            f"an overlap of {overlap} needs {mode.upper()}"
+            f"{file} was trained for {trained_for.upper()}; an overlap of {overlap} needs {mode.upper()}"
         )
     return tuple(found)
 

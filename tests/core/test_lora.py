@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import peft
@@ -255,13 +255,13 @@ def test_mode_and_expert_by_metadata():
 def test_warnings_name_what_does_not_fit():
     report = LoraReport("f.safetensors", "peft", 128, 128.0, math.sqrt(128), "", "mi2v", "high")
     unknown = replace(report, mode=None, expert=None)
-    assert warnings(report) == warnings(report, expert="high", overlap=1) == ()
-    assert warnings(unknown, expert="low", overlap=5) == ()
-    assert warnings(report, expert="low", overlap=9) == (
+    assert warnings(asdict(report)) == warnings(asdict(report), expert="high", overlap=1) == ()
+    assert warnings(asdict(unknown), expert="low", overlap=5) == ()
+    assert warnings(asdict(report), expert="low", overlap=9) == (
         "f.safetensors is for the high-noise expert, not for the low-noise one",
         "f.safetensors was trained for MI2V; an overlap of 9 needs MM2V",
     )
-    assert warnings(replace(report, mode="mm2v"), overlap=1) == (
+    assert warnings(asdict(replace(report, mode="mm2v")), overlap=1) == (
         "f.safetensors was trained for MM2V; an overlap of 1 needs MI2V",
     )
 
