@@ -8,6 +8,7 @@ file runs itself once more when the environment is ready.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 from runner import installation
@@ -36,6 +37,9 @@ def main() -> int:
     if sys.version_info < OLDEST:
         say(f"error: Python {OLDEST[0]}.{OLDEST[1]} or newer is needed; this one is {sys.version.split()[0]}")
         return 1
+    # Both end in order, also where a shell that started us in the background has SIGINT ignored.
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sign, signal.default_int_handler)
     arguments = parse(sys.argv[1:])
     installed = needed(arguments)
     try:

@@ -16,7 +16,8 @@ from runner.server import Server, free_port
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PARENT = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from pathlib import Path
 from runner.server import Server
 host, folder = map(Path, sys.argv[1:])
@@ -38,7 +39,9 @@ def is_alive(pid: int) -> bool:
 def child(comfyui, tmp_path):
     """A command that has started a server, and the server's process id."""
     command = [sys.executable, "-c", PARENT, str(comfyui), str(tmp_path)]
-    process = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
+    # Its folders in ours: a killed command leaves them behind.
+    folders = {**os.environ, "TMPDIR": str(tmp_path)}
+    process = subprocess.Popen(command, cwd=REPOSITORY, env=folders, stdout=subprocess.PIPE, text=True)
     assert process.stdout
     yield process, int(process.stdout.readline())
     process.kill()
