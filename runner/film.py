@@ -61,7 +61,7 @@ def filled_graph(arguments: Arguments, images: Sequence[str]) -> Graph:
     if images:
         graph = graphs.with_references(graph, images)
     if arguments.out:
-        graph = graphs.with_project(graph, arguments.out.absolute().name)
+        graph = graphs.with_project(graph, arguments.out.resolve().name)
     return graph
 
 
@@ -76,7 +76,7 @@ def make(arguments: Arguments, host: Path, models: Path, say: Callable[[str], No
     graph = filled_graph(arguments, list(references))
     shots = story.plan(parse(graphs.script(graph)), **graphs.plan_settings(graph))
     # The story's folder is a name below the server's output folder.
-    output = arguments.out.absolute().parent if arguments.out else OUTPUT
+    output = arguments.out.resolve().parent if arguments.out else OUTPUT
     files = _run(graph, host, models, output, say, modes=[shot.mode for shot in shots], images=references)
     if SMALL in json.dumps(graph):
         say(NOISE)

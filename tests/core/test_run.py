@@ -112,6 +112,15 @@ def test_a_film_is_the_graph_with_all_that_was_asked(script, tmp_path):
     assert len([node for node in filled.values() if node["class_type"] == "LoadImage"]) == 2
 
 
+@pytest.mark.parametrize(
+    "out, name", [("tale", "tale"), ("tale/", "tale"), ("tale/x/..", "tale"), (".", None)]
+)
+def test_the_storys_folder_is_the_last_part_of_out(tmp_path, monkeypatch, out, name):
+    monkeypatch.chdir(tmp_path)
+    filled = film.filled_graph(Arguments("demo", graph=story_graph(tmp_path), out=Path(out)), [])
+    assert filled["3"]["inputs"]["project"] == (name or tmp_path.name)
+
+
 def test_a_film_with_nothing_asked_is_the_graph_itself(tmp_path):
     graph = story_graph(tmp_path)
     assert film.filled_graph(Arguments("demo", graph=graph), []) == json.loads(graph.read_text())
