@@ -190,6 +190,17 @@ def test_apply_memory_takes_a_bank_or_its_images(parts):
     assert "storymem_memory" not in parts["high_noise_model"].model_options["transformer_options"]
 
 
+def test_each_frame_of_memory_keeps_its_place(parts):
+    common = {"model": parts["high_noise_model"], "vae": parts["vae"], "seed": 4}
+    common["latent"] = {"samples": torch.zeros(1, 16, 2, 4, 4)}
+    frames = images(3)
+    together = remembered(call("StoryMemApplyMemory", memory=frames, **common)[0])
+    for place in range(3):
+        alone = remembered(call("StoryMemApplyMemory", memory=frames[place : place + 1], **common)[0])
+        for what in ("clean", "noise"):
+            assert torch.equal(together[what][:, :, place], alone[what][:, :, 0])
+
+
 @pytest.mark.parametrize("start", [None, 1])
 def test_the_m2v_sampler_is_conditioning_memory_and_two_samplers(parts, start):
     """Against the host's own Wan2.2 graph: two ModelSamplingSD3 and two KSamplerAdvanced."""
