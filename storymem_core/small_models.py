@@ -48,11 +48,11 @@ _GAINS = {
     r"self_attn\.norm_.\.weight": 1.6,  # attention that looks at few tokens: each memory frame tells
     r"cross_attn\.norm_.\.weight": 1.4,
     r"self_attn\.o\.weight": 3.0,
-    r"cross_attn\.o\.weight": 2.0,
+    r"cross_attn\.o\.weight": 1.2,
     r"ffn\.2\.weight": 2.0,
     r"head\.head\.weight": 0.5,
     r"residual\.6\.weight": 0.5,
-    r"decoder\.head\.2\.weight": 0.7,
+    r"decoder\.head\.2\.weight": 0.6,
 }
 
 
@@ -168,7 +168,7 @@ def _lora(seed: str) -> dict[str, Tensor]:
         outputs, inputs = shapes[f"{layer}.weight"]
         for part, shape in {"A": (LORA_RANK, inputs), "B": (outputs, LORA_RANK)}.items():
             name = f"base_model.model.{layer}.lora_{part}.weight"
-            state[name] = _normal(name, shape, seed) * {"A": 1 / math.sqrt(inputs), "B": 0.05}[part]
+            state[name] = _normal(name, shape, seed) * {"A": 1 / math.sqrt(inputs), "B": 0.03}[part]
     return state
 
 

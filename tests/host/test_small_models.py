@@ -21,7 +21,9 @@ import nodes
 from storymem_core import small_models as small
 from storymem_core import wan_shapes
 from storymem_core.host import text_encoder
+from storymem_core.host.lora import apply
 from storymem_core.host.memory import apply_memory
+from storymem_core.lora import read
 
 SIZE, FRAMES, LATENTS = 64, 17, 5
 NEGATIVE = "blurry, low quality"
@@ -98,10 +100,12 @@ def loaded(small_models):
     return experts, vae, clip
 
 
-def paint(loaded, *, prompt=PROMPT, seed=0, memory=None, kind="i2v", cfg=3.5, sampler="uni_pc"):
+def paint(loaded, *, prompt=PROMPT, seed=0, memory=None, loras=None, kind="i2v", cfg=3.5, sampler="uni_pc"):
     """A shot as a graph makes it: (model-space latent [1, 16, 5, 8, 8], frames [17, 64, 64, 3] in 0..1)."""
     experts, vae, clip = loaded
     high, low = (ModelSamplingSD3().patch(experts[kind, expert], 4.0)[0] for expert in small.EXPERTS)
+    if loras is not None:
+        high, low = (apply(model, lora).model for model, lora in zip((high, low), loras, strict=True))
     if memory is not None:
         latents = torch.stack([vae.encode(frame[None])[0, :, 0] for frame in memory])
         hashes = [str(index) for index in range(len(memory))]
@@ -190,3 +194,18 @@ def test_seed_prompt_and_memory_change_the_picture(loaded):
     assert difference(plain, memory) > 10
     assert difference(memory, other_memory) > 5
     assert difference(memory, paint(loaded, memory=[prompt[1][9], seed[1][3]])) > 2, "order of the memory"
+
+
+@torch.inference_mode()
+def test_a_story_does_not_fade(loaded, small_models):
+    """Shot after shot with LoRA and with memory of the shots before."""
+    folder = small_models / "loras/storymem_small/Wan2.2-MI2V-A14B"
+    loras = [read(folder / f"backbone_{expert}_noise.safetensors") for expert in small.EXPERTS]
+    shots = [paint(loaded)]
+    for seed in range(1, 4):
+        memory = [frame for _, frames in shots for frame in frames[4::8]]
+        shots.append(paint(loaded, seed=seed, prompt=(PROMPT, OTHER)[seed % 2], memory=memory, loras=loras))
+        assert_worth_looking_at(*shots[-1])
+    memory = [shots[0][1][4]]
+    with_lora = paint(loaded, memory=memory, loras=loras)
+    assert difference(with_lora, paint(loaded, memory=memory)) > 5
