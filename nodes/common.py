@@ -120,7 +120,7 @@ def sampling_inputs() -> list[io.Input]:
         io.Float.Input(
             "shift",
             default=M2V.shift,
-            min=0.0,
+            min=0.1,
             max=100.0,
             step=0.1,
             tooltip="Shift of the noise schedule: 4 with memory, 5 for plain image-to-video.",

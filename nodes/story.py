@@ -174,7 +174,7 @@ class StoryMemStoryLoop(io.ComfyNode):
                 ),
                 io.Model.Input("t2v_low_noise_model", optional=True, tooltip="Text-to-video pair for the first shot."),
                 io.Float.Input(
-                    "t2v_shift", default=T2V.shift, min=0.0, max=100.0, step=0.1, optional=True, advanced=True,
+                    "t2v_shift", default=T2V.shift, min=0.1, max=100.0, step=0.1, optional=True, advanced=True,
                     tooltip="Shift of the first shot by text-to-video.",
                 ),
                 io.Float.Input(
@@ -195,7 +195,7 @@ class StoryMemStoryLoop(io.ComfyNode):
     @classmethod
     @named_errors
     def execute(cls, fps: float, crossfade: int, **inputs: Any) -> io.NodeOutput:
-        steps = chain.loop(**inputs)
+        steps = chain.loop(files.output_root(), fps=fps, crossfade=crossfade, **inputs)
         # The sub-graph's nodes take links, not values: a model passed as a value would defeat the cache.
         links = cls.hidden.dynprompt.get_node(cls.hidden.unique_id)["inputs"]
         graph = GraphBuilder()

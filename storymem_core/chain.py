@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from torch import Tensor
 
-from . import embedders, shot
-from .conditioning import check_size
+from . import embedders, film, shot
 from .embedders import Embedder
 from .errors import StoryMemError, at_node
 from .filter import Filter
 from .frames import dropped, next_start
-from .host.memory import I2V_CHANNELS, T2V_CHANNELS, input_channels
-from .host.vae import check_vae, resize
+from .host.memory import T2V_CHANNELS, input_channels
+from .host.vae import resize
 from .memory import MemoryBank, quantise
-from .project import Project, StoredMemory, Story, output_folder
+from .project import Project, StoredMemory, StoredShot, Story, output_folder
 from .remember import as_bank
 from .sampling import T2V
 from .script import Script
@@ -39,6 +38,7 @@ class Step(NamedTuple):
 
 
 def loop(
+    root: Path,
     *,
     script: Script,
     project: str,
@@ -50,6 +50,9 @@ def loop(
     seed: int,
     overlap: int,
     clip: Any,
+    fps: float,
+    crossfade: int,
+    keyframes: int,
     memory: MemoryBank | StoredMemory | None = None,
     embedder: Embedder | None = None,
     filter: Filter | None = None,
@@ -58,18 +61,27 @@ def loop(
     t2v_low_noise_model: Any = None,
     t2v_shift: float = T2V.shift,
     t2v_boundary: float = T2V.boundary,
-    **sampling: Any,
+    **settings: Any,
 ) -> list[Step]:
     """Every shot of a script as a step of the loop; all that can be known to be wrong is told here.
 
     Args:
-        sampling: the widgets that every shot shares (the fields of `Settings`, keyframes), passed on.
+        root: the host's output folder.
+        fps, crossfade: of the film.
+        settings: the fields of `Settings`, the same for every shot.
 
     Raises:
-        StoryMemError: a script, size, model, VAE or memory with which the film cannot be made.
+        StoryMemError: a script, size, model, VAE or memory with which the film cannot be made, or a project
+            folder in which another run works.
     """
-    bank = as_bank(memory)
     t2v = (t2v_high_noise_model, t2v_low_noise_model)
+    if (t2v[0] is None) != (t2v[1] is None):
+        raise StoryMemError(
+            "a first shot by text-to-video needs both experts",
+            value=f"only the {'high' if t2v[1] is None else 'low'}-noise one",
+            remedy="Connect the other too, or neither.",
+        )
+    bank = as_bank(memory)
     shots = plan(
         script,
         seed=seed,
@@ -79,30 +91,24 @@ def loop(
         references=len(bank.frames),
         start_given=start_frames is not None,
     )
-    check_size(sampling["width"], sampling["height"])
-    check_vae(vae)
-    bank.embedded_by((embedder or embedders.default()).name)
-    if (t2v[0] is None) != (t2v[1] is None):
-        raise StoryMemError(
-            "a first shot by text-to-video needs both experts",
-            value="one of them",
-            remedy="Connect the other too.",
-        )
-    _check_channels(
-        t2v, T2V_CHANNELS, "the text-to-video pair", "Load wan2.2_t2v_high_noise_14B and its partner."
-    )
-    _check_channels(
-        (high_noise_model, low_noise_model),
-        I2V_CHANNELS,
-        "the pair that reads memory",
-        "Load wan2.2_i2v_high_noise_14B and wan2.2_i2v_low_noise_14B.",
-    )
+    if not shots[0].cut:
+        _given_start(start_frames, overlap)
+    film.rate(fps)
+    film.check_fades([(planned.id, planned.frames, planned.dropped) for planned in shots], crossfade)
+    choice = Choice(embedder or embedders.default(), filter, keyframes)
+    first = {"shift": t2v_shift, "boundary": t2v_boundary} if shots[0].mode == "t2v" else {}
+    own = [settings | (first if planned is shots[0] else {}) for planned in shots]
+    for planned, widgets in zip(shots, own, strict=True):
+        pair = t2v if planned.mode == "t2v" else (high_noise_model, low_noise_model)
+        shot.check(planned, Models(*pair, vae, clip), Settings(**widgets), choice, bank)
+    project = project or script.name
+    with Project.open(output_folder(root, project)).locked():
+        pass  # told now if another run works there, not when the first shot is made
     return [
         Step(
             {
-                **sampling,
-                **({"shift": t2v_shift, "boundary": t2v_boundary} if planned.mode == "t2v" else {}),
-                "project": project or script.name,
+                **widgets,
+                "project": project,
                 "shot_id": planned.id,
                 "scene": planned.scene,
                 "prompt": planned.prompt,
@@ -113,6 +119,7 @@ def loop(
                 "length": planned.frames,
                 "seed": planned.seed,
                 "overlap": overlap,
+                "keyframes": keyframes,
             },
             {
                 **{name: name for name in _EVERY_SHOT},
@@ -120,7 +127,7 @@ def loop(
                 **({"memory": "memory", "start_frames": "start_frames"} if planned is shots[0] else {}),
             },
         )
-        for planned in shots
+        for planned, widgets in zip(shots, own, strict=True)
     ]
 
 
@@ -168,9 +175,16 @@ def add_shot(
         project_folder = output_folder(root, project) if story is None else Path(story.folder)
         opened = Project.open(project_folder)
         story = Story(str(opened.folder)) if story is None else story
-        settings = Settings(**settings)
-        seen = StoredMemory(*_last(story)).load() if story.keys else as_bank(memory)
-        start = None if cut else _start(opened, story, start_frames, overlap, settings)
+        own = Settings(**settings)
+        before = opened.stored(story.keys[-1]) if story.keys else None
+        if before is not None and before.size != (own.width, own.height):
+            raise StoryMemError(
+                f"a shot must have the size of those before it, {before.size[0]}x{before.size[1]}",
+                value=f"{own.width}x{own.height}",
+                remedy="Make all shots of a story in one size, or begin another story.",
+            )
+        seen = as_bank(memory) if before is None else before.memory_after()
+        start = None if cut else _start(before, start_frames, overlap, own)
         planned = ShotPlan(
             id=shot_id,
             scene=scene,
@@ -185,7 +199,7 @@ def add_shot(
         models = Models(high_noise_model, low_noise_model, vae, clip)
         choice = Choice(embedder or embedders.default(), filter, keyframes)
         with opened.locked():
-            stored, reused = shot.make(opened, planned, models, settings, choice, seen, start)
+            stored, reused = shot.make(opened, planned, models, own, choice, seen, start)
     return story.added(stored.key, reused), StoredMemory(story.folder, stored.key)
 
 
@@ -207,29 +221,26 @@ def _mode(model: Any, cut: bool, overlap: int) -> str:
     return "t2v"
 
 
-def _last(story: Story) -> tuple[str, str]:
-    return story.folder, story.keys[-1]
-
-
-def _start(
-    project: Project, story: Story, given: Tensor | None, overlap: int, settings: Settings
-) -> np.ndarray:
+def _start(before: StoredShot | None, given: Tensor | None, overlap: int, settings: Settings) -> np.ndarray:
     """The frames that a continued shot goes on from, uint8 [overlap, H, W, 3]."""
-    if story.keys:
-        return project.stored(story.keys[-1]).last(overlap)
+    if before is not None:
+        return before.last(overlap)
+    start = _given_start(given, overlap)
+    # Quantised at once: a broken and an unbroken run must see the same pixels.
+    return quantise(resize(start.cpu(), width=settings.width, height=settings.height))
+
+
+def _given_start(given: Tensor | None, overlap: int) -> Tensor:
     if given is None:
         raise StoryMemError(
             "the first shot of a story continues, and there is nothing before it",
             value="no start_frames",
             remedy="Make it a cut, or connect start_frames.",
         )
-    # Quantised at once: a broken and an unbroken run must see the same pixels.
-    return quantise(resize(next_start(given, overlap).cpu(), width=settings.width, height=settings.height))
-
-
-def _check_channels(models: Sequence[Any], channels: int, what: str, remedy: str) -> None:
-    for model in models:
-        if model is not None and input_channels(model) != channels:
-            raise StoryMemError(
-                f"{what} must have {channels} input channels", value=input_channels(model), remedy=remedy
-            )
+    if len(given) < overlap:
+        raise StoryMemError(
+            f"a first shot that goes on from {overlap} frames needs as many start_frames",
+            value=len(given),
+            remedy="Connect more frames, or lower the overlap.",
+        )
+    return next_start(given, overlap)

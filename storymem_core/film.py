@@ -90,10 +90,7 @@ def measure(shots: Sequence[StoredShot], *, fps: float | Fraction = FPS, crossfa
     fps = rate(fps)
     if not shots:
         raise StoryMemError("a film must have at least one shot", value=0, remedy="Make a shot first.")
-    if type(crossfade) is not int or crossfade < 0:
-        raise StoryMemError(
-            "crossfade must be a whole number >= 0", value=crossfade, remedy="Use 0 for none."
-        )
+    check_fades([(shot.id, shot.count, shot.dropped) for shot in shots], crossfade)
     size = shots[0].size
     if size[0] % 2 or size[1] % 2:
         raise StoryMemError(
@@ -101,17 +98,39 @@ def measure(shots: Sequence[StoredShot], *, fps: float | Fraction = FPS, crossfa
             value=_times(size),
             remedy="Make the shots in a size divisible by 16.",
         )
-    fades = _fades(shots, crossfade)
-    for shot, before, after in zip(shots, [0, *fades], [*fades, 0], strict=True):
-        _check(shot, size, fps, before + after)
+    for shot in shots:
+        _check(shot, size, fps)
+    fades = _fades([shot.dropped for shot in shots], crossfade)
     frames = sum(shot.count - shot.dropped for shot in shots) - sum(fades)
     return FilmInfo(frames, float(frames / fps), size)
+
+
+def check_fades(shots: Sequence[tuple[str, int, int]], crossfade: int) -> None:
+    """Refuse a cross-fade for which a shot is too short.
+
+    Args:
+        shots: of each in order its id, its frames, and how many of these are dropped.
+    """
+    if type(crossfade) is not int or crossfade < 0:
+        raise StoryMemError(
+            "crossfade must be a whole number >= 0", value=crossfade, remedy="Use 0 for none."
+        )
+    fades = _fades([dropped for _, _, dropped in shots], crossfade)
+    for (name, frames, dropped), before, after in zip(shots, [0, *fades], [*fades, 0], strict=True):
+        own, faded = frames - dropped, before + after
+        if own < max(faded, 1):
+            raise StoryMemError(
+                f"shot {name!r} adds {own} frames to the film, and its cross-fades take {faded}",
+                value=frames,
+                remedy="Make the shot longer or the cross-fade shorter.",
+            )
 
 
 def join(shots: Sequence[StoredShot], crossfade: int) -> Iterator[np.ndarray]:
     """The film's frames in order, each uint8 [H, W, 3]."""
     held: deque[np.ndarray] = deque()  # the end of the shot before, waiting for the frames it fades into
-    for shot, fade in zip(shots, [*_fades(shots, crossfade), 0], strict=True):
+    fades = _fades([shot.dropped for shot in shots], crossfade)
+    for shot, fade in zip(shots, [*fades, 0], strict=True):
         length, fading = shot.count - shot.dropped, len(held)
         for index, frame in enumerate(islice(shot.frames(), shot.dropped, None)):
             if index < fading:
@@ -156,12 +175,12 @@ def encode(
         container.mux(stream.encode())
 
 
-def _fades(shots: Sequence[StoredShot], crossfade: int) -> list[int]:
-    """Per join, how many frames of cross-fade."""
-    return [0 if after.dropped else crossfade for after in shots[1:]]
+def _fades(dropped: Sequence[int], crossfade: int) -> list[int]:
+    """Per join, how many frames of cross-fade: none into a shot that repeats frames of the one before."""
+    return [0 if repeated else crossfade for repeated in dropped[1:]]
 
 
-def _check(shot: StoredShot, size: tuple[int, int], fps: Fraction, faded: int) -> None:
+def _check(shot: StoredShot, size: tuple[int, int], fps: Fraction) -> None:
     if shot.size != size:
         raise StoryMemError(
             f"all shots of a film must have one size: shot {shot.id!r} is {_times(shot.size)}, "
@@ -176,13 +195,6 @@ def _check(shot: StoredShot, size: tuple[int, int], fps: Fraction, faded: int) -
             f"a second, the film has {float(fps):g}",
             value=float(own),
             remedy="Set the film's fps to that of its shots, or make the shot again.",
-        )
-    own_frames = shot.count - shot.dropped
-    if own_frames < max(faded, 1):
-        raise StoryMemError(
-            f"shot {shot.id!r} adds {own_frames} frames to the film, and its cross-fades take {faded}",
-            value=shot.count,
-            remedy="Make the shot longer or the cross-fade shorter.",
         )
 
 

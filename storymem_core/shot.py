@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,13 +17,17 @@ from typing import Any
 
 import numpy as np
 
+from .conditioning import check_size, check_start
 from .embedders import Embedder
+from .errors import StoryMemError
 from .filter import Filter
 from .frames import latent_frames
-from .host import conditioning, fingerprint, prompt, sampling, vae
-from .host.memory import give_memory
+from .host import conditioning, fingerprint, lora, prompt, sampling, vae
+from .host.memory import I2V_CHANNELS, T2V_CHANNELS, give_memory, input_channels, kind
+from .host.vae import check_vae
+from .lora import warnings
 from .memory import MemoryBank, MemoryFrame, quantise
-from .positions import temporal_positions
+from .positions import memory_positions, temporal_positions
 from .project import Project, StoredShot
 from .remember import as_images, remember
 from .story import ShotPlan
@@ -58,6 +63,15 @@ class Settings:
     boundary: float
     spacing: float
 
+    def __post_init__(self) -> None:
+        check_size(self.width, self.height)
+        memory_positions(0, self.spacing)
+        for name in ("cfg_high", "cfg_low", "shift", "boundary"):
+            if not math.isfinite(getattr(self, name)):
+                raise StoryMemError(
+                    f"{name} must be a finite number", value=getattr(self, name), remedy="Use the default."
+                )
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -90,6 +104,7 @@ def make(
         StoryMemError: anything about the input that cannot be, before the first step of sampling; latents
             that are not finite; no space left.
     """
+    check(plan, models, settings, choice, seen)
     made_of = ingredients(plan, models, settings, choice, seen, start)
     key = project.key(made_of)
     found = project.find(key)
@@ -98,6 +113,8 @@ def make(
         return found, True
     changed = project.changes(plan.id, made_of)
     log.info("shot %s is made: %s", plan.id, "new" if changed is None else f"changed: {', '.join(changed)}")
+    for doubt in doubts(models, plan):
+        log.warning("shot %s: %s", plan.id, doubt)
     watch = Stopwatch()
     frames = render(plan, models, settings, seen, start, watch)
     with watch("keyframes"):
@@ -117,6 +134,30 @@ def make(
     }
     keyframes = replace(seen, frames=after.kept)
     return project.store(key, made_of, row, frames, seen, keyframes), False
+
+
+def check(plan: ShotPlan, models: Models, settings: Settings, choice: Choice, seen: MemoryBank) -> None:
+    """Refuse a shot that cannot be made, before any work.
+
+    Raises:
+        StoryMemError: another VAE or model, a length that cannot be, a bank of another embedder, steps that
+            the sampler cannot share between two experts.
+    """
+    check_vae(models.vae)
+    check_start(plan.dropped, plan.frames)
+    seen.embedded_by(choice.embedder.name)
+    channels, pair = (T2V_CHANNELS, "t2v") if plan.mode == "t2v" else (I2V_CHANNELS, "i2v")
+    for model in (models.high, models.low):
+        if input_channels(model) != channels:
+            raise StoryMemError(
+                f"shot {plan.id!r} ({plan.mode}) needs models with {channels} input channels",
+                value=kind(model),
+                remedy=f"Load wan2.2_{pair}_high_noise_14B and wan2.2_{pair}_low_noise_14B.",
+            )
+    sampling.stages(
+        models.high, sampler_name=settings.sampler_name, scheduler=settings.scheduler, steps=settings.steps,
+        shift=settings.shift, boundary=settings.boundary,
+    )  # fmt: skip
 
 
 def ingredients(
@@ -203,13 +244,19 @@ def told(frame: MemoryFrame) -> dict[str, Any]:
 
 
 def loras(models: Models) -> dict[str, Any] | None:
-    """What M2V LoRAs the experts carry, as StoryMemM2VLora noted it; None without."""
-    notes = {name: model.model_options.get("storymem_lora") for name, model in _experts(models)}
-    return {name: note for name, note in notes.items() if note} or None
+    """What M2V LoRAs each expert carries, as StoryMemM2VLora noted it; None without."""
+    notes = {"high": lora.reports(models.high), "low": lora.reports(models.low)}
+    return notes if any(notes.values()) else None
 
 
-def _experts(models: Models) -> tuple[tuple[str, Any], ...]:
-    return (("high", models.high), ("low", models.low))
+def doubts(models: Models, plan: ShotPlan) -> list[str]:
+    """LoRAs that seem to be made for the other expert, or for another overlap than this shot's."""
+    return [
+        doubt
+        for expert, notes in (loras(models) or {}).items()
+        for note in notes
+        for doubt in warnings(note, expert=expert, overlap=plan.dropped or None)
+    ]
 
 
 class Stopwatch:

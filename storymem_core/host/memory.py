@@ -107,14 +107,17 @@ def input_channels(model: ModelPatcher) -> int:
     return getattr(model.model.diffusion_model, "in_dim", 0)
 
 
+def kind(model: ModelPatcher) -> str:
+    """A model as messages name it."""
+    return f"{type(model.model.diffusion_model).__name__} with {input_channels(model)} input channels"
+
+
 def _require_room(model: ModelPatcher) -> None:
-    diffusion_model = model.model.diffusion_model
-    channels = input_channels(model)
-    if channels != I2V_CHANNELS or not hasattr(diffusion_model, "rope_encode"):
+    if input_channels(model) != I2V_CHANNELS or not hasattr(model.model.diffusion_model, "rope_encode"):
         raise StoryMemError(
             "memory needs a Wan2.2 image-to-video model, whose input has 36 channels "
             "(16 noise, 4 mask, 16 condition)",
-            value=f"{type(diffusion_model).__name__} with {channels} channels",
+            value=kind(model),
             remedy="Load wan2.2_i2v_high_noise_14B and wan2.2_i2v_low_noise_14B; a text-to-video model can "
             "only make a first shot without memory.",
         )

@@ -68,17 +68,18 @@ def sample(
         A new LATENT with the clean samples, fp32 [B, 16, f, h, w].
 
     Raises:
-        StoryMemError: models and conditioning that do not belong together, an unknown sampler or scheduler,
-            uni_pc with a single step for an expert, or a result that is not finite.
+        StoryMemError: models, prompts and conditioning that do not belong together, an unknown sampler or
+            scheduler, uni_pc with a single step for an expert, or a result that is not finite.
         InterruptProcessingException: the user stopped the run; it comes from within a step.
     """
     for expert in (high, low):
         _check_conditioned(expert, positive)
-    high, low = with_shift(high, shift), with_shift(low, shift)
-    sigmas = noise_levels(high, sampler_name, scheduler, steps)
+        _check_text(expert, [*positive, *negative])
+    sigmas, switch = stages(
+        high, sampler_name=sampler_name, scheduler=scheduler, steps=steps, shift=shift, boundary=boundary
+    )
     steps = len(sigmas) - 1
-    switch = expert_switch(sigmas, boundary)
-    _check_stages(sampler_name, (switch, steps - switch))
+    high, low = with_shift(high, shift), with_shift(low, shift)
 
     samples = comfy.sample.fix_empty_latent_channels(high, latent["samples"])
     mask = latent.get("noise_mask")
@@ -104,6 +105,20 @@ def sample(
         )
     check_finite(samples, "sampled latents", shot=shot)
     return {**latent, "samples": samples}
+
+
+def stages(
+    high: ModelPatcher, *, sampler_name: str, scheduler: str, steps: int, shift: float, boundary: float
+) -> tuple[Tensor, int]:
+    """The noise levels of a shot [steps + 1], and how many leading steps belong to the high-noise expert.
+
+    Raises:
+        StoryMemError: an unknown sampler or scheduler, or uni_pc with a single step for an expert.
+    """
+    sigmas = noise_levels(with_shift(high, shift), sampler_name, scheduler, steps)
+    switch = expert_switch(sigmas, boundary)
+    _check_stages(sampler_name, (switch, len(sigmas) - 1 - switch))
+    return sigmas, switch
 
 
 def with_shift(model: ModelPatcher, shift: float) -> ModelPatcher:
@@ -174,6 +189,17 @@ def _check_conditioned(model: ModelPatcher, positive: Conditioning) -> None:
             value=f"{channels} channels, no concat_latent_image",
             remedy="Put StoryMemShotConditioning in front of the sampler, or load a text-to-video pair.",
         )
+
+
+def _check_text(model: ModelPatcher, prompts: Conditioning) -> None:
+    width = getattr(model.model.diffusion_model, "text_dim", None)
+    for embedding, _ in prompts:
+        if width is not None and embedding.shape[-1] != width:
+            raise StoryMemError(
+                f"the prompt was encoded for another model: this one reads {width} features a token",
+                value=f"{embedding.shape[-1]} features",
+                remedy="Load the text encoder by Load CLIP with umt5-xxl and type wan.",
+            )
 
 
 def _check_stages(sampler_name: str, steps_of_experts: tuple[int, int]) -> None:
