@@ -174,7 +174,6 @@ class Project:
         """
         if key != self.key(made_of):
             raise ValueError("a shot is stored under the key of what made it")
-        frame_file.check(frames)
         entry = self._entry(key)
         temporary, replaced = unfinished(entry), unfinished(entry.with_name(f"{key}.damaged"))
         with self.locked():

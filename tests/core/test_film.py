@@ -291,7 +291,7 @@ def test_a_failed_film_leaves_the_old_one(project, tmp_path, monkeypatch):
     before = (tmp_path / "film.mp4").read_bytes()
 
     def broken(*args):
-        yield grey(0, 1)[0]
+        yield from grey(0, 120)  # enough for the encoder to have written some
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(film, "join", broken)
