@@ -62,7 +62,8 @@ def sample(tensor: Tensor) -> bytes:
         return raw.cpu().contiguous().numpy().tobytes()
     starts = torch.tensor([place * (count - RUN) // (RUNS - 1) for place in range(RUNS)])
     places = (starts[:, None] + torch.arange(RUN)).flatten().to(raw.device)
-    return raw[torch.unravel_index(places, raw.shape)].cpu().numpy().tobytes()
+    picked = raw.view(-1)[places] if raw.is_contiguous() else raw[torch.unravel_index(places, raw.shape)]
+    return picked.cpu().numpy().tobytes()
 
 
 def describe(value: object, opaque: tuple[type, ...] = (), depth: int = 3) -> Any:
