@@ -28,6 +28,9 @@ ENCODING = {
     "x264-params": "mbtree=0:lookahead-threads=1",
     "flags": "+bitexact",
 }
+_BT709 = 1
+"""Its number in ISO/IEC 23001-8; older PyAV has no names for it."""
+
 _TOLD = ("id", "scene", "mode", "prompt", "negative_prompt", "seed", "frames", "dropped")
 
 
@@ -150,7 +153,7 @@ def encode(
 ) -> None:
     """H.264 in MP4, every frame shown for exactly 1/fps s; colours as BT.709, and said to be."""
     import av
-    from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
+    from av.video.reformatter import ColorRange, Colorspace
 
     colours: dict[str, Any] = {"dst_colorspace": Colorspace.ITU709, "dst_color_range": ColorRange.MPEG}
     flags = {
@@ -167,7 +170,7 @@ def encode(
         stream.pix_fmt = "yuv420p"
         context = stream.codec_context
         context.colorspace, context.color_range = Colorspace.ITU709, ColorRange.MPEG
-        context.color_primaries, context.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
+        context.color_primaries = context.color_trc = _BT709
         for index, frame in enumerate(frames):
             picture = av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(format="yuv420p", **colours)
             picture.pts, picture.time_base = index, 1 / fps

@@ -21,7 +21,7 @@ _OPTIONS = {"level": "3", "g": "1", "slices": "4", "slicecrc": "1", "flags": "+b
 
 
 def write(frames: np.ndarray, path: Path) -> None:
-    """Write frames, uint8 [F, H, W, 3] with F >= 1 and sizes of at least 2 pixels."""
+    """Write frames, uint8 [F, H, W, 3] with F >= 1 and at least 16 x 16 pixels."""
     import av
 
     check(frames)

@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.video.reformatter import Colorspace
 from stories import Told, make, scene
 
 from storymem_core import film
@@ -40,7 +41,12 @@ def stored(project, *shots):
 
 def decoded(path) -> list[np.ndarray]:
     with av.open(str(path)) as container:
-        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+        # The colour space by hand: older PyAV does not look for it in the frame.
+        pictures = [
+            frame.reformat(format="rgb24", src_colorspace=Colorspace.ITU709)
+            for frame in container.decode(video=0)
+        ]
+        return [picture.to_ndarray() for picture in pictures]
 
 
 def levels(path) -> list[float]:

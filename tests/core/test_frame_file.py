@@ -26,6 +26,7 @@ def test_pictures_of_all_colours_come_back(tmp_path):
             for low in (0, 255)
         ]
     )
+    frames = np.tile(frames, (1, 8, 1, 1))
     frame_file.write(frames, tmp_path / "frames.mkv")
     assert np.array_equal(np.stack(list(frame_file.stream(tmp_path / "frames.mkv"))), frames)
 
