@@ -1,0 +1,129 @@
+"""Every API graph is valid on the real server, and the one without a story of its own runs."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from runner import graphs
+from runner.client import run, saved_files
+from runner.server import Server
+from tests.model_files import named, with_placeholders
+
+API = Path(__file__).resolve().parents[2] / "workflows" / "api"
+NAMES = sorted(path.stem for path in API.glob("*.json"))
+
+
+def load(name: str) -> graphs.Graph:
+    return graphs.load(API / f"{name}.json")
+
+
+def post(url: str, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    """The server's answer, whatever its status."""
+    sent, kind = json.dumps(body).encode(), {"Content-Type": "application/json"}
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url + path, sent, kind)) as response:
+            return json.loads(response.read() or "{}")
+    except urllib.error.HTTPError as error:
+        return json.loads(error.read())
+
+
+@pytest.fixture(scope="module")
+def full_server(comfyui, models, tmp_path_factory) -> Iterator[Server]:
+    """A server that finds every file of every graph, most of them empty."""
+    folder = tmp_path_factory.mktemp("models")
+    every_node = {f"{name} {id}": node for name in NAMES for id, node in load(name).items()}
+    placed = with_placeholders(models, every_node, folder)
+    with Server(comfyui, placed, tmp_path_factory.mktemp("output"), cpu=True) as server:
+        yield server
+
+
+@pytest.fixture
+def validated(full_server):
+    """Ask the server what it has against a graph, and let it run nothing."""
+
+    def ask(graph: graphs.Graph) -> dict[str, Any]:
+        answer = post(full_server.url, "/prompt", {"prompt": graph})
+        post(full_server.url, "/queue", {"clear": True})
+        post(full_server.url, "/interrupt", {})
+        return answer
+
+    return ask
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_server_takes_the_graph(validated, name):
+    answer = validated(load(name))
+    assert answer.get("node_errors") == {}
+    assert answer["prompt_id"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_server_would_refuse_it_without_any_one_of_its_values(validated, name):
+    """So that being taken means something: no node stands outside of what the server looks at."""
+    graph = load(name)
+    for id, node in graph.items():
+        input = next(iter(node["inputs"]))
+        rest = {key: value for key, value in node["inputs"].items() if key != input}
+        answer = validated({**graph, id: {**node, "inputs": rest}})
+        assert id in answer["node_errors"], f"node {id} without {input}"
+
+
+def test_wan22_has_its_files_by_their_official_names():
+    assert named(load("story_wan22")) == {
+        "diffusion_models/wan2.2_i2v_high_noise_14B_fp8_scaled.safetensors",
+        "diffusion_models/wan2.2_i2v_low_noise_14B_fp8_scaled.safetensors",
+        "diffusion_models/wan2.2_t2v_high_noise_14B_fp8_scaled.safetensors",
+        "diffusion_models/wan2.2_t2v_low_noise_14B_fp8_scaled.safetensors",
+        "loras/StoryMem/Wan2.2-MI2V-A14B/backbone_high_noise.safetensors",
+        "loras/StoryMem/Wan2.2-MI2V-A14B/backbone_low_noise.safetensors",
+        "text_encoders/umt5_xxl_fp8_e4m3fn_scaled.safetensors",
+        "vae/wan_2.1_vae.safetensors",
+    }
+
+
+def test_wan22_has_the_release_s_settings():
+    graph = load("story_wan22")
+    loop = graph[graphs.only(graph, graphs.LOOP)]["inputs"]
+    release = {
+        "width": 832, "height": 480, "length": 81, "fps": 16.0,
+        "steps": 40, "sampler_name": "uni_pc", "scheduler": "simple", "cfg_high": 3.5, "cfg_low": 3.5,
+        "shift": 4.0, "boundary": 0.9, "t2v_shift": 12.0, "t2v_boundary": 0.875,
+        "spacing": 5.0, "overlap": 1, "keyframes": 3,
+    }  # fmt: skip
+    assert {name: loop[name] for name in release} == release
+    bank = graph[graphs.only(graph, graphs.BANK)]["inputs"]
+    assert (bank["sink"], bank["capacity"]) == (3, 10)
+
+
+def film(server: Server, graph: graphs.Graph) -> tuple[dict[str, Any], np.ndarray]:
+    """Run a graph: what its nodes show, and the frames of the film that it saved, [N, H, W, 3]."""
+    outputs = dict(run(server.url, graph))
+    [path] = [path for path in saved_files(outputs, server.output) if path.suffix == ".mp4"]
+    with av.open(str(path)) as container:
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    return outputs, np.stack(frames).astype(int)
+
+
+def test_any_sampler_makes_two_shots_and_the_second_sees_memory(server):
+    graph = load("any_sampler")
+    shown, frames = film(server, graph)
+    assert frames.shape == (2 * 17, 64, 64, 3)
+    assert frames.std(axis=(1, 2, 3)).min() > 5
+    # The nodes show what the second shot's experts were given.
+    assert shown["24"]["images"] and shown["25"]["images"]
+
+    def seeing_nothing(id: str) -> dict[str, Any]:
+        return {**graph[id], "inputs": {**graph[id]["inputs"], "memory": ["10", 0]}}
+
+    _, forgetful = film(server, {**graph, "24": seeing_nothing("24"), "25": seeing_nothing("25")})
+    assert abs(forgetful[0] - frames[0]).mean() < 1
+    assert abs(forgetful[-1] - frames[-1]).mean() > 5
