@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,15 @@ def output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / kind).mkdir()
         monkeypatch.setattr(folder_paths, f"{kind}_directory", str(tmp_path / kind))
     return tmp_path / "output"
+
+
+@pytest.fixture
+def no_sampling(pack: dict[str, type], output: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The test ends without a single call of a diffusion model."""
+    from comfy.ldm.wan.model import WanModel
+
+    calls = []
+    forward = WanModel.forward
+    monkeypatch.setattr(WanModel, "forward", lambda *a, **kw: (calls.append(1), forward(*a, **kw))[1])
+    yield
+    assert not calls
