@@ -10,7 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from av.video.reformatter import Colorspace
+from av.video.reformatter import ColorRange, Colorspace
 from stories import Told, make, scene
 
 from storymem_core import film
@@ -18,6 +18,7 @@ from storymem_core.errors import StoryMemError
 from storymem_core.project import Project
 
 HERE = Path(__file__).resolve().parent
+RANGES = {"src_color_range": ColorRange.MPEG, "dst_color_range": ColorRange.JPEG}
 
 
 @pytest.fixture
@@ -41,9 +42,9 @@ def stored(project, *shots):
 
 def decoded(path) -> list[np.ndarray]:
     with av.open(str(path)) as container:
-        # The colour space by hand: older PyAV does not look for it in the frame.
+        # The colour space by hand: older PyAV does not take it from the frame.
         pictures = [
-            frame.reformat(format="rgb24", src_colorspace=Colorspace.ITU709)
+            frame.reformat(format="rgb24", src_colorspace=Colorspace.ITU709, **RANGES)
             for frame in container.decode(video=0)
         ]
         return [picture.to_ndarray() for picture in pictures]
