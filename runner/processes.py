@@ -6,7 +6,7 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 
 def die_with_parent() -> Callable[[], None] | None:
@@ -18,7 +18,7 @@ def die_with_parent() -> Callable[[], None] | None:
     return lambda: libc.prctl(set_parent_death_signal, signal.SIGKILL)
 
 
-def clean_variables(**more: str) -> Mapping[str, str]:
+def clean_variables(**more: str) -> dict[str, str]:
     """This process's environment variables without those that would bring foreign modules in, plus `more`."""
     foreign = {"PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP"}
     return {name: value for name, value in os.environ.items() if name not in foreign} | more
