@@ -199,12 +199,12 @@ class StoryMemStoryLoop(io.ComfyNode):
         # The sub-graph's nodes take links, not values: a model passed as a value would defeat the cache.
         links = cls.hidden.dynprompt.get_node(cls.hidden.unique_id)["inputs"]
         graph = GraphBuilder()
-        shot = None
+        before: dict[str, Any] = {}
         for step in steps:
             wired = {name: links[source] for name, source in step.wires.items() if source in links}
-            before = {} if shot is None else {"story": shot.out(0)}
             shot = graph.node("StoryMemShot", **wired, **step.widgets, **before)
-        film = graph.node("StoryMemShotStitch", story=shot.out(0), fps=fps, crossfade=crossfade)
+            before = {"story": shot.out(0)}
+        film = graph.node("StoryMemShotStitch", **before, fps=fps, crossfade=crossfade)
         shown = ui.PreviewText("\n".join(_line(number, step.widgets) for number, step in enumerate(steps, 1)))
         return io.NodeOutput(film.out(0), shot.out(0), shot.out(1), expand=graph.finalize(), ui=shown)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -77,13 +78,9 @@ def remember(
     threshold = embedder.threshold if threshold is None else threshold
     own = frames[first:]
     embeddings = embed(embedder, own)
-
-    def score(index: int) -> float:
-        return float(filter.scorer(as_images(own[index : index + 1]))[0])
-
     selection = select(
         embeddings,
-        None if filter is None else score,
+        None if filter is None else partial(_score, filter, own),
         limit=limit,
         threshold=threshold,
         min_score=0.0 if filter is None else filter.min_score,
@@ -100,6 +97,10 @@ def remember(
     ]
     after = update(bank, candidates, threshold)
     return Remembered(after.bank, after.kept, selection, after, first)
+
+
+def _score(filter: Filter, frames: np.ndarray, index: int) -> float:
+    return float(filter.scorer(as_images(frames[index : index + 1]))[0])
 
 
 def with_references(bank: MemoryBank, images: Iterable[Tensor], embedder: Embedder) -> MemoryBank:
