@@ -50,6 +50,7 @@ def main(names: list[str]) -> None:
                 (WORKFLOWS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
                 canvas.load(workflow, name)
                 if all("storymem_small" in file for file in named(graph)):
+                    canvas.forget()
                     canvas.finish(canvas.queue())
                 # Scaled down here: drawn at such a scale, the page leaves all texts out.
                 _save(canvas.picture(), WORKFLOWS / f"{name}.jpg")

@@ -61,8 +61,7 @@ DEMO = Note(
 Press **Run**. Every shot sees the memory of the shots before it: up to three keyframes of each, the first
 three for ever, the newest sliding through. Shots appear one by one on **Story Loop**, then the film.
 
-- The film, its shots, keyframes, contact sheet and `story.json` are in
-  `output/Tok and the Lost Light`.
+- The film, its shots, keyframes and contact sheet are in the output folder, in *Tok and the Lost Light*.
 - Run it again: every shot is found there, nothing is computed. Change one prompt: only that shot and those
   that saw it are made again.
 - The small checkpoints are **untrained**: the pictures are noise, everything around them is real. For
@@ -108,12 +107,12 @@ WAN22_USE = Note(
     "How to use it",
     """## Your story
 
-- A paragraph is a shot, `---` starts a scene. `[continue]` goes on from the last frame of the shot before,
-  without a tag it is a hard cut. ST-Bench JSON works as well.
+- A paragraph is a shot, three dashes start a scene. *[continue]* goes on from the last frame of the shot
+  before; without it a shot is a hard cut. ST-Bench JSON works as well.
 - **Name the looks in every shot.** Memory carries pictures, no names: "the girl in the yellow raincoat"
   finds its memory, "she" does not.
 - Reference images: plug them into **Memory Bank**. They are the oldest memory and stay for ever.
-- `overlap` 5 hands on five frames instead of one and joins motions better: use the MM2V LoRA pair.
+- An *overlap* of 5 hands on five frames instead of one and joins motions better: use the MM2V LoRA pair.
 - Stop whenever you like. The next run goes on with the first unfinished shot.
 """,
     560,
@@ -131,8 +130,8 @@ Memory** on both experts of the next one, with *one seed for both*.
 The sampler sees an ordinary shot: any sampler, scheduler, preview or other patch can stand here. Steps 0-3
 are the high-noise expert's: at shift 4, 3 of 8 (13 of 40) lie above the boundary of 0.9.
 """,
-    440,
-    260,
+    640,
+    200,
 )
 
 MEMORY = Note(
@@ -155,7 +154,10 @@ LAYOUTS = {
             ),
             (Group("Film", (("9",),), room=480),),
         ),
-        {"1": (860, 520), "2": (380, 0), "4": (480, 130), "6": (480, 206), "7": (480, 206), "9": (420, 840)},
+        {
+            "1": (860, 520), "2": (380, 0), "4": (480, 130), "6": (480, 206), "7": (480, 206),
+            "8": (480, 160), "9": (420, 840),
+        },
     ),
     "story_wan22": Layout(
         (
@@ -177,17 +179,17 @@ LAYOUTS = {
             (
                 Row(
                     (
-                        ANY_SAMPLER,
                         Group("Models", (("1", "2", "3", "4"), ("5", "6", "9"), ("7", "8"))),
                         Group(
                             "Shot 1: a cut, and no memory yet",
                             (("11",), ("13",), ("15",), ("16",), ("17",)),
                         ),
+                        Group("Memory after shot 1", (("10",), ("18",))),
                     )
                 ),
                 Row(
                     (
-                        Group("Memory after shot 1", (("10",), ("18",))),
+                        ANY_SAMPLER,
                         Group(
                             "Shot 2: a cut that remembers",
                             (("21", "22"), ("23",), ("24", "25"), ("26",), ("27",), ("28",)),

@@ -86,6 +86,10 @@ class Canvas:
         """The open graph in the API's format, as the page would queue it."""
         return json.loads(self.page.evaluate("app.graphToPrompt().then(p => JSON.stringify(p.output))"))
 
+    def forget(self) -> None:
+        """Empty the server's cache: of a node that need not run again it tells the page nothing."""
+        self.page.request.post(f"{self._url}/free", data={"free_memory": True})
+
     def queue(self) -> str:
         """Press Run; the job's id."""
         with self.page.expect_response("**/api/prompt") as response:

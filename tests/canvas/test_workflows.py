@@ -48,9 +48,8 @@ def test_it_is_listed_as_a_template_with_its_picture(canvas, server, name):
 
 
 @pytest.mark.parametrize(("name", "last"), [("story_demo", "9"), ("any_sampler", "33")])
-def test_it_runs_from_the_page_and_its_nodes_show_their_work(canvas, server, name, last):
-    # Of a node that it need not run again the server says nothing.
-    canvas.page.request.post(f"{server.url}/free", data={"free_memory": True})
+def test_it_runs_from_the_page_and_its_nodes_show_their_work(canvas, name, last):
+    canvas.forget()
     graph = load(WORKFLOWS / "api" / f"{name}.json")
     canvas.load(load(WORKFLOWS / f"{name}.json"), name)
     record = canvas.finish(canvas.queue())
