@@ -38,7 +38,7 @@ class Remembered(NamedTuple):
         """What was kept and what was rejected and why, a line per frame."""
         lines = [f"frame {frame.origin.frame}: kept" for frame in self.kept]
         lines += [
-            f"frame {frame.origin.frame}: {reason} ({similarity:.3f})"
+            f"frame {frame.origin.frame}: {reason}" + ("" if similarity is None else f" ({similarity:.3f})")
             for frame, reason, similarity in self.update.rejected
         ]
         lines += [

@@ -99,3 +99,9 @@ def test_pixels_of_a_socket_that_takes_images_too():
     by_bank, by_images = memory_pixels(bank), memory_pixels(as_images(noise(1, 3)))
     assert all(np.array_equal(*pair) for pair in zip(by_bank, by_images, strict=True))
     assert memory_pixels(None) == []
+
+
+def test_an_empty_bank_without_room_says_so():
+    after = remember(MemoryBank(sink=0, capacity=1), noise(1, 3), Pixels(), None, shot="a")
+    assert [frame.origin.frame for frame in after.kept] == [2]
+    assert after.report.splitlines().count("frame 1: no room in the bank") == 1
