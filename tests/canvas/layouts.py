@@ -91,8 +91,8 @@ models/
     └── backbone_low_noise.safetensors
 ```
 
-- **Wan2.2** (Apache-2.0): Hugging Face *Comfy-Org/Wan_2.2_ComfyUI_Repackaged*; text encoder also in
-  *Comfy-Org/Wan_2.1_ComfyUI_repackaged*.
+- **Wan2.2 and its VAE** (Apache-2.0): Hugging Face *Comfy-Org/Wan_2.2_ComfyUI_Repackaged*; the **text
+  encoder** (Apache-2.0): *Comfy-Org/Wan_2.1_ComfyUI_repackaged*.
 - **StoryMem LoRA pair** (non-commercial; read the terms that come with it): Hugging Face
   *Kevin-thu/StoryMem*. Keep the folder's name: it alone tells MI2V from MM2V.
 
