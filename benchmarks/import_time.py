@@ -35,21 +35,25 @@ from comfy.cli_args import args
 args.cpu = True
 import nodes
 asyncio.run(nodes.init_extra_nodes(init_custom_nodes=False, init_api_nodes=False))
-began = time.perf_counter()
+began, worked = time.perf_counter(), time.process_time()
 assert asyncio.run(nodes.load_custom_node(sys.argv[2]))
-print("seconds", time.perf_counter() - began)
+print("seconds", time.perf_counter() - began, time.process_time() - worked)
 """
 
 
-def seconds(pack: Path) -> float:
-    """How long a fresh host takes to load a pack, its byte code kept as for any user."""
+def seconds(pack: Path) -> tuple[float, float]:
+    """How long a fresh host takes to load a pack, on the clock and of the processor.
+
+    Byte code is kept, as it is for any user.
+    """
     variables = clean_variables()
     variables.pop("PYTHONDONTWRITEBYTECODE", None)
     command = [sys.executable, "-c", LOAD, os.environ["COMFYUI_PATH"], str(pack)]
     done = subprocess.run(
         command, cwd=pack, env=clean_variables(), check=True, capture_output=True, text=True
     )
-    return float(done.stdout.split("seconds ")[-1])
+    clock, processor = map(float, done.stdout.split("seconds ")[-1].split())
+    return clock, processor
 
 
 def main() -> None:
@@ -61,12 +65,18 @@ def main() -> None:
         for pack in packs.values():
             seconds(pack)  # writes the byte code
         rounds = [{name: seconds(pack) for name, pack in packs.items()} for _ in range(ROUNDS)]
-    sides = {name: [taken[name] for taken in rounds] for name in packs}
+    sides = {name: list(zip(*(taken[name] for taken in rounds), strict=True)) for name in packs}
     rows = [
-        {"pack": name, "median s": statistics.median(taken), "least s": min(taken), "most s": max(taken)}
-        for name, taken in sides.items()
+        {
+            "pack": name,
+            "median s": statistics.median(clock),
+            "least s": min(clock),
+            "most s": max(clock),
+            "median CPU s": statistics.median(processor),
+        }
+        for name, (clock, processor) in sides.items()
     ]
-    bare, ours = (statistics.median(taken) for taken in sides.values())
+    bare, ours = (statistics.median(clock) for clock, _ in sides.values())
     report("import_time", rows, added_seconds=ours - bare, budget_seconds=BUDGET_SECONDS)
 
 

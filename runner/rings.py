@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .errors import SetupError
 from .installation import ROOT, chromium
 from .processes import clean_variables, die_with_parent
 
@@ -93,8 +94,12 @@ def counted(report: Path) -> Counts:
 
 
 def _ring(ring: str, options: Sequence[str], host: Path, say: Callable[[str], None]) -> Counts:
-    if ring == "canvas":
-        chromium(say)
+    try:
+        if ring == "canvas":
+            chromium(say)
+    except SetupError as error:
+        print(error, flush=True)
+        return Counts(failed=1)
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.xml")
         code = run_pytest(ROOT, host, [f"tests/{ring}", f"--junit-xml={report}", *options])

@@ -1,7 +1,7 @@
 """What a shot is told about its own frames: start frames, then mid-grey, and a mask of what is known (pure).
 
 Dimension letters: F pixel frames, n start frames, f = (F-1)/4+1 latent frames, H and W pixels, h = H/8 and
-w = W/8 latent pixels, 3 colours. Three cases (StoryMem, arXiv 2512.19539, section 3.2):
+w = W/8 latent pixels, 3 colours. Three cases (StoryMem, arXiv 2512.19539):
 
 - cut: no start frame; all F frames are grey, nothing is known;
 - MI2V: one start frame, the last of the shot before; the first latent frame is known;

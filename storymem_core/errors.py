@@ -26,7 +26,11 @@ class StoryMemError(ValueError):
 
     def at(self, node: str) -> StoryMemError:
         """The same error with the node's id in front, unless it already names a node."""
-        return self if self.node else StoryMemError(self.problem, value=self.value, remedy=self.remedy, node=node)
+        return (
+            self
+            if self.node
+            else StoryMemError(self.problem, value=self.value, remedy=self.remedy, node=node)
+        )
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Where each latent frame stands in time.
 
 RoPE is relative: only the differences of positions reach the attention. StoryMem (arXiv 2512.19539,
-section 3.2, "negative RoPE shift") puts memory BEFORE the shot, at negative positions, so that the shot's
+negative RoPE shift) puts memory BEFORE the shot, at negative positions, so that the shot's
 own frames keep the positions 0 .. f-1 that the base model was trained on.
 """
 

@@ -44,6 +44,9 @@ __all__ = ["Project", "StoredMemory", "StoredShot", "Story", "output_folder"]
 FILM, SHEET, STORY, CLIPS, PICTURES = "film.mp4", "contact_sheet.png", "story.json", "shots", "keyframes"
 _MARK = "project.json"
 
+PATIENCE = 1.0
+"""Seconds in which another run may let go of the folder."""
+
 log = logging.getLogger(__name__)
 
 
@@ -217,6 +220,9 @@ class Project:
     def locked(self) -> Iterator[Project]:
         """Be the only run that writes here; the lock goes with the process, however it ends. May be nested.
 
+        It is held for a shot or a film at a time. A run that comes between two shots of another one looks
+        whether its own are stored, and lets go: so the other waits a moment before it gives up.
+
         Raises:
             StoryMemError: another run has it.
         """
@@ -224,7 +230,7 @@ class Project:
 
         holder = self.folder / ".lock.json"
         try:
-            self._lock.acquire(blocking=False)
+            self._lock.acquire(timeout=PATIENCE)
         except Timeout as error:
             raise StoryMemError(
                 f"another run is writing this story ({_told(holder)})",

@@ -60,7 +60,7 @@ def remember(
     threshold: float | None = None,
     first: int = 0,
 ) -> Remembered:
-    """The memory after a shot: m_i = f(m_{i-1}, v_i) (StoryMem, section 3.3).
+    """The memory after a shot: m_i = f(m_{i-1}, v_i) (StoryMem, arXiv 2512.19539).
 
     Args:
         bank: the memory that the shot saw.

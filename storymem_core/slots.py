@@ -42,7 +42,7 @@ def memory_slots(clean: Tensor, noise: Tensor, t: Tensor, batch: int) -> Tensor:
     """Memory slots on their known straight path.
 
     In training a memory slot's noisy latent is z_t = (1-t) z + t eps (rectified flow), its condition is the
-    clean z and its mask is 1 (known) on all four channels (StoryMem, section 3.2). z and eps are both known
+    clean z and its mask is 1 (known) on all four channels (StoryMem, memory-to-video design). z and eps are both known
     at inference, so the slots need not be sampled: they can be computed at every noise level.
 
     Args:

@@ -48,7 +48,7 @@ def diffusion_model(in_channels: int, *, dim: int, ffn: int, blocks: int) -> Sha
 
 
 def lora_layers(*, blocks: int) -> tuple[str, ...]:
-    """The linear layers that StoryMem's LoRA adapts: all of each block (StoryMem, section 4.1)."""
+    """The linear layers that StoryMem's LoRA adapts: all of each block (StoryMem, arXiv 2512.19539)."""
     attention = [f"{kind}.{layer}" for kind in ("self_attn", "cross_attn") for layer in "qkvo"]
     layers = [*attention, "ffn.0", "ffn.2"]
     return tuple(f"blocks.{index}.{layer}" for index in range(blocks) for layer in layers)

@@ -5,6 +5,7 @@ import logging
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -368,6 +369,13 @@ def test_two_runs_on_one_folder(project, other_run):
     with pytest.raises(StoryMemError, match="another run"):
         make(project, TOLD)
     assert project.find(project.key(TOLD.made_of)) is None
+
+
+def test_a_run_that_only_looked_does_not_stop_another(project, other_run):
+    timer = threading.Timer(0.3, other_run.stdin.close)
+    timer.start()
+    make(project, TOLD)
+    timer.join()
 
 
 def test_the_lock_goes_with_its_process(project, other_run):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from runner import film, rings
+from runner import film, installation, rings
 from runner.arguments import Arguments, parse
 from runner.rings import Counts
 
@@ -176,6 +176,15 @@ def test_the_closing_line_counts_all(tmp_path, monkeypatch, capsys, words, tests
     assert rings.test(words, tmp_path, print) == code
     assert capsys.readouterr().out.splitlines()[-1] == total
     assert re.fullmatch(r"\d+ passed, \d+ failed, \d+ skipped", total)
+
+
+def test_without_chromium_the_canvas_ring_fails_and_the_rest_counts(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(rings, "ROOT", project(tmp_path, core=PASSES, canvas=PASSES))
+    monkeypatch.setattr(installation.shutil, "which", lambda name: None)
+    assert rings.test(["core", "canvas"], tmp_path, print) == 1
+    told = capsys.readouterr().out
+    assert "apt-get install chromium" in told
+    assert told.splitlines()[-1] == "1 passed, 1 failed, 0 skipped"
 
 
 def test_ci_runs_the_tests_and_nothing_else():

@@ -111,7 +111,7 @@ def test_a_comfyui_file_acts_as_in_the_hosts_own_loader():
 
 
 def test_released_layout_does_nothing_in_the_hosts_own_loader():
-    """The trap that this room is for (facts, section 2); should the host learn the layout, look again."""
+    """The trap that this room is for; should the host learn the layout, look again."""
     model = small_wan.patcher()
     theirs, _ = comfy.sd.load_lora_for_models(model, None, bare(adapted(True)), 1.0, 0.0)
     assert theirs.patches == {}

@@ -255,7 +255,7 @@ class TestSampling:
 
     def test_whole_shots_against_the_releases_denoised_slots(self, model, record_property):
         """The release samples its memory slots along; ours follow the straight path. On trained weights the
-        two agree (facts, section 9); on random ones this only reports how far they are."""
+        two agree to 1e-5; on random ones this reports how far they are."""
         frames = 3
         latents, hashes = memory_images(frames)
         ours = sample(remember(model, frames))
