@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import shorten
+
 from comfy_api.latest import io, ui
 
 from ..storymem_core import script
@@ -54,7 +56,7 @@ class StoryMemScript(io.ComfyNode):
 
 def _summary(story: script.Script) -> str:
     lines = [
-        f"{number}. scene {shot.scene}, {'cut' if shot.cut else 'continued'}: {shot.prompt}"
+        f"{number}. scene {shot.scene}, {'cut' if shot.cut else 'continued'}: {shorten(shot.prompt, 120)}"
         for number, shot in enumerate(story.shots, 1)
     ]
     return "\n".join([f"{story.name}: {len(story.shots)} shots", *lines])
