@@ -17,7 +17,7 @@ import folder_paths
 import numpy as np
 import torch
 from comfy.model_patcher import ModelPatcher
-from comfy.sd import CLIP
+from comfy.sd import CLIP, VAE
 from comfy_api.latest import _io, io
 from comfy_execution.graph import DynamicPrompt
 from execution import _async_map_node_over_list
@@ -115,8 +115,9 @@ def told(value: Any) -> Any:
         return {key: told(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple, set)):
         return [told(entry) for entry in value]
-    if isinstance(value, CLIP):
-        return told(value.patcher), value.layer_idx, dict(value.tokenizer_options)
+    if isinstance(value, (CLIP, VAE)):
+        kinds = (int, str, dict, ModelPatcher)
+        return {name: told(entry) for name, entry in vars(value).items() if isinstance(entry, kinds)}
     if isinstance(value, ModelPatcher):
         hooked = (value.patches, value.object_patches, value.wrappers, value.callbacks, value.injections)
         return told([value.model_options, *hooked]), value.patches_uuid

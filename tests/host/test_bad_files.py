@@ -61,6 +61,20 @@ def test_truncated_files(parts, folder, small_models):
 
 
 @pytest.mark.usefixtures("no_sampling")
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("gone.safetensors", "neither a file nor a tag"),
+        ("half.safetensors", "this checkpoint cannot be read"),
+    ],
+)
+def test_a_missing_or_truncated_embedder(small_models, tmp_path, name, says):
+    truncated(small_models / "loras" / RELEASED, tmp_path / "half.safetensors")
+    given = {"embedder": "open_clip", "pretrained": str(tmp_path / name)}
+    refused("StoryMemEmbedderLoader", given, says, given["pretrained"])
+
+
+@pytest.mark.usefixtures("no_sampling")
 def test_a_lora_that_matches_nothing(parts, folder):
     layers = {f"diffusion_model.other.{part}.weight": torch.zeros(4, 4) for part in ("lora_A", "lora_B")}
     save_file(layers, folder / "loras/other.safetensors")

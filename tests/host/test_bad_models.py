@@ -104,6 +104,10 @@ def test_prompts_of_another_text_encoder(parts):
     for name in ("positive", "negative"):
         given = good(SAMPLER, parts) | {name: [[torch.zeros(1, 7, 768), {}]]}
         refused(SAMPLER, given, "encoded for another model: this one reads 4096", "768 features")
+    clip = parts["clip"].clone()
+    clip.encode_from_tokens_scheduled = lambda tokens: [[torch.zeros(1, 7, 768), {}]]
+    given = good(SHOT, parts) | {"clip": clip}
+    refused(SHOT, given, "encoded for another model: this one reads 4096", "768 features")
 
 
 @pytest.mark.parametrize("node", [*STORIES, SELECT])
