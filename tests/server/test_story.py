@@ -319,7 +319,10 @@ def test_a_shot_lost_in_the_middle_is_told_by_its_number(server):
 
 def test_an_error_of_a_shot_names_its_number(server):
     # One step for each expert, which the host's uni_pc cannot do; the first shot's is told.
-    with pytest.raises(JobError, match=r"StoryMemShot, shot 1 \(wake\): .*uni_pc cannot sample"):
+    with pytest.raises(JobError, match=r"^StoryMemShot, shot 1 \(wake\): .*uni_pc cannot sample"):
+        client.run(server.url, shot_by_shot("failed", sampler_name="uni_pc"))
+    # The loop knows before anything is made.
+    with pytest.raises(JobError, match=r"^StoryMemStoryLoop: .*uni_pc cannot sample"):
         client.run(server.url, graph("failed", sampler_name="uni_pc"))
 
 
@@ -338,11 +341,11 @@ def test_two_runs_on_one_project_folder(server, second_server):
         while not (server.output / "gate.waiting").exists():
             assert time.monotonic() < end
             time.sleep(0.02)
-        with pytest.raises(JobError) as refused:
-            client.run(second_server.url, one)
-        told = str(refused.value)
-        assert "StoryMemShot, shot 1 (wake): another run is writing this story" in told
-        assert f"process {server.pid} on" in told and str(server.output / "shared") in told
+        by_hand = shot_by_shot("shared", *SHOTS[:1])
+        for second, node in ((one, "StoryMemStoryLoop"), (by_hand, r"StoryMemShot, shot 1 \(wake\)")):
+            told = rf"^{node}: another run is writing this story \(process {server.pid} on .*/shared'"
+            with pytest.raises(JobError, match=told):
+                client.run(second_server.url, second)
     finally:
         (server.output / "gate.open").touch()
         run.join(60)
