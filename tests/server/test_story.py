@@ -281,6 +281,16 @@ def test_shots_wired_by_hand_are_those_of_the_loop(server, first):
     ]
 
 
+def test_a_story_in_a_subfolder_with_lengths_of_its_own_and_a_cross_fade(server):
+    wake, trot, lake, _ = SHOTS
+    faded = graph("series/first", wake | {"length": 9}, trot, lake | {"negative_prompt": "fog"}, crossfade=2)
+    told = tell(server, "series/first", faded)
+    assert (column(told, "frames"), column(told, "dropped")) == ([9, 5, 5], [0, 1, 0])
+    assert column(told, "negative_prompt") == ["", "", "fog"]
+    # Only the cut is faded: the continued shot is one take with the one before.
+    assert len(decoded(told.folder / "film.mp4")) == told.story["frames"] == 9 + 4 + 5 - 2
+
+
 # How runs end
 
 
