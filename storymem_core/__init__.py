@@ -1,1 +1,1 @@
-"""StoryMem's thinking: script -> memory -> conditioning -> sampling -> frames -> keyframes -> memory ... -> film."""
+"""The core: script -> memory -> conditioning -> sampling -> frames -> keyframes -> memory ... -> film."""

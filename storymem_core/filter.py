@@ -1,4 +1,4 @@
-"""The filter that keeps spoiled frames out of the memory: a scorer, and the score from which on it lets pass."""
+"""What keeps spoiled frames out of the memory: a scorer, and the score from which on it lets pass."""
 
 from __future__ import annotations
 

@@ -42,8 +42,8 @@ def memory_slots(clean: Tensor, noise: Tensor, t: Tensor, batch: int) -> Tensor:
     """Memory slots on their known straight path.
 
     In training a memory slot's noisy latent is z_t = (1-t) z + t eps (rectified flow), its condition is the
-    clean z and its mask is 1 (known) on all four channels (StoryMem, memory-to-video design). z and eps are both known
-    at inference, so the slots need not be sampled: they can be computed at every noise level.
+    clean z and its mask is 1 (known) on all four channels (StoryMem, arXiv 2512.19539). Both z and
+    eps are known at inference, so the slots need not be sampled: they can be computed at every noise level.
 
     Args:
         clean: z, in the model's normalised latent space, fp32 [1, C, M, H, W].
