@@ -22,7 +22,7 @@ from runner.installation import small_models
 from runner.progress import Event
 from runner.server import Server
 
-SHOTS, SIZE, LENGTH, STEPS = 32, 128, 17, 4
+SHOTS, SIZE, LENGTH, STEPS = 24, 128, 17, 4
 # The first shots fill what is filled once: models, caches of grey latents, the memory of ten frames.
 WARM_UP = 8
 
