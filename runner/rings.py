@@ -10,6 +10,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from .errors import SetupError
 from .installation import ROOT, chromium
@@ -21,6 +22,9 @@ CHECKS = ("lint", "types")
 RINGS = ("core", "host", "server", "canvas")
 
 NO_TESTS = 5  # pytest's exit code
+# The tests' models are so small that threads wait longer for each other than they work, most of all where
+# other processes want the cores too.
+THREADS = MappingProxyType({"OMP_NUM_THREADS": "1"})
 JUNIT = ("tests", "failures", "errors", "skipped")
 
 
@@ -77,7 +81,7 @@ def run_pytest(root: Path, host: Path, words: Sequence[str], output: int | None 
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *words],
         cwd=root,
-        env=clean_variables(COMFYUI_PATH=os.fspath(host), **more),
+        env=clean_variables(COMFYUI_PATH=os.fspath(host), **THREADS, **more),
         stdout=output,
         preexec_fn=die_with_parent(),
     )
