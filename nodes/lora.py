@@ -58,7 +58,7 @@ class StoryMemM2VLora(io.ComfyNode):
 
     @classmethod
     @named_errors
-    def execute(cls, model, lora_name: str, strength: float, scaling: str) -> io.NodeOutput:
+    def execute(cls, model, lora_name: str, strength: float, scaling: Scaling) -> io.NodeOutput:
         file = read(files.path("loras", lora_name), scaling)
         # The name of the list, not this machine's path: it goes into the story's record.
         file = replace(file, report=replace(file.report, file=lora_name))

@@ -203,10 +203,10 @@ def add_shot(
     return story.added(stored.key, reused), StoredMemory(story.folder, stored.key)
 
 
-def glimpse(story: Story, frames: int = 4) -> np.ndarray:
-    """A few frames of the newest shot, evenly over what the film shows of it: uint8 [frames, H, W, 3]."""
+def glimpse(story: Story, frames: int = 4) -> list[np.ndarray]:
+    """A few frames of the newest shot, evenly over what the film shows of it: uint8 [H, W, 3] each."""
     newest = Project.open(story.folder).stored(story.keys[-1])
-    return newest.pick(sorted({round(i) for i in np.linspace(newest.dropped, newest.count - 1, frames)}))
+    return [*newest.pick(sorted({round(i) for i in np.linspace(newest.dropped, newest.count - 1, frames)}))]
 
 
 def _mode(model: Any, cut: bool, overlap: int) -> str:
