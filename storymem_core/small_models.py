@@ -56,7 +56,11 @@ _GAINS = {
 }
 
 
-def make(folder: str | Path, seed: int = 0) -> tuple[Path, ...]:
+SEED = 2
+"""Chosen by eye: its pictures differ most from shot to shot."""
+
+
+def make(folder: str | Path, seed: int = SEED) -> tuple[Path, ...]:
     """Write all small checkpoints under ComfyUI's models folder; the same bytes at each making.
 
     Args:
@@ -184,7 +188,7 @@ def main() -> None:
     """The command: write the checkpoints and name them."""
     parser = argparse.ArgumentParser(prog="python -m storymem_core.small_models", description=__doc__)
     parser.add_argument("folder", help="ComfyUI's models folder")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=SEED)
     arguments = parser.parse_args()
     for path in make(arguments.folder, arguments.seed):
         print(path)
