@@ -56,7 +56,7 @@ def test_very_long_text_is_cut_with_a_warning(clip, caplog):
     assert tokens[0][-1] == (END, 1.0)
     caplog.clear()
     assert encode(clip, "w" * (limit - 1)).shape == (1, limit, 4096)
-    assert caplog.text == ""
+    assert "StoryMem" not in caplog.text
 
 
 def test_texts_differ_and_weights_count(clip):
