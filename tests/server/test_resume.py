@@ -19,7 +19,7 @@ from runner.server import Server
 from storymem_core.project import Project
 
 KILLS = 4
-STORY = graph("tale", *SHOTS[:3])
+STORY = graph("killed", *SHOTS[:3])
 
 
 def whole_shots(folder: Path) -> set[str]:
@@ -57,10 +57,10 @@ def test_a_killed_server_goes_on_to_the_unbroken_film(server, comfyui, models, t
     print(f"the moments come from the seed {seed}")
     chance = random.Random(seed)
     began = time.monotonic()
-    unbroken = what_matters(tell(server, "tale", STORY).folder)
+    unbroken = what_matters(tell(server, "killed", STORY).folder)
     duration = time.monotonic() - began
 
-    folder = tmp_path / "output" / "tale"
+    folder = tmp_path / "output" / "killed"
     kills, stored = 0, set()
     while kills < KILLS:
         with Server(comfyui, models, folder.parent, packs=PACKS, cpu=True) as victim:
@@ -73,6 +73,6 @@ def test_a_killed_server_goes_on_to_the_unbroken_film(server, comfyui, models, t
             shutil.rmtree(folder)
             stored = set()
     with Server(comfyui, models, folder.parent, packs=PACKS, cpu=True) as last:
-        told = tell(last, "tale", STORY)
+        told = tell(last, "killed", STORY)
     assert [row["reused"] for row in told.rows] == [row["key"] in stored for row in told.rows]
     assert what_matters(folder) == unbroken
