@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from runner.sabotage import Mutant, run
+from tests.mutants import MUTANTS
 
 CODE = "def double(x):\n    return 2 * x\n"
 TEST = """
@@ -56,3 +59,12 @@ def test_verdicts(project, capsys, tried, verdict, bad):
 def test_one_sabotage_leaves_nothing_for_the_next(project, capsys):
     assert run([mutant(), mutant(new="x * 4"), mutant()], project, project) == 0
     assert capsys.readouterr().out.count(" red ") == 3
+
+
+def test_every_sabotage_still_fits_its_file_and_names_a_test():
+    root = Path(__file__).resolve().parents[2]
+    assert len(MUTANTS) >= 18
+    for mutant in MUTANTS:
+        assert (root / mutant.file).read_text(encoding="utf-8").count(mutant.old) == 1, mutant.name
+        file, *_, test = mutant.test.split("::")
+        assert f"def {test.partition('[')[0]}(" in (root / file).read_text(encoding="utf-8"), mutant.name
