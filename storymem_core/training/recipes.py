@@ -1,0 +1,129 @@
+"""Sizes and schedules of the trained models: `tiny` for two CPU cores, `small` for a GPU, `a14b` for Wan2.2."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How a stage is trained.
+
+    Attributes:
+        steps: in all; the cosine of the learning rate runs over them.
+        batch: samples a step (clips, pictures or stories: the stage says which).
+        lr: peak learning rate of AdamW, after `warmup` steps.
+        floor: share of `lr` that is left at the last step.
+        clip: greatest norm of the gradient.
+        ema: decay of the averaged weights, which are what a stage hands on.
+        precision: "no" (fp32) or "bf16" (autocast).
+        checkpoint_every, probe_every: steps.
+    """
+
+    steps: int
+    batch: int
+    lr: float
+    warmup: int = 200
+    floor: float = 0.02
+    betas: tuple[float, float] = (0.9, 0.99)
+    weight_decay: float = 0.0
+    clip: float = 1.0
+    ema: float = 0.999
+    precision: str = "bf16"
+    checkpoint_every: int = 500
+    probe_every: int = 100
+
+    def identity(self) -> dict[str, Any]:
+        """All that shapes the weights: how often a run is looked at does not."""
+        told = asdict(self)
+        return {key: told[key] for key in told if not key.endswith("_every")}
+
+
+@dataclass(frozen=True)
+class VaeRecipe:
+    """The VAE (stride 4x8x8, 16 latent channels) of width `base_dim` at full resolution."""
+
+    schedule: Schedule
+    base_dim: int = 16
+
+
+@dataclass(frozen=True)
+class BaseRecipe:
+    """The base pair: one trunk over all t, then both experts from it, each on its own range.
+
+    Attributes:
+        trunk, expert: schedules of the trunk and of each expert.
+        dim, ffn, blocks: of the transformer; heads are 128 wide.
+        boundary: of t between the experts.
+        shift: of t towards noise.
+        first_frame: share of samples that are given their first frame.
+        drop_text: share of samples without text.
+    """
+
+    trunk: Schedule
+    expert: Schedule
+    dim: int = 256
+    ffn: int = 1024
+    blocks: int = 5
+    boundary: float = 0.9
+    shift: float = 3.0
+    first_frame: float = 0.5
+    drop_text: float = 0.1
+
+
+@dataclass(frozen=True)
+class LoraRecipe:
+    """The memory LoRA on q, k, v, o of both attentions and both ffn layers (StoryMem, arXiv 2512.19539).
+
+    Attributes:
+        schedule: of each expert's adapter.
+        rank, alpha: rslora, scale alpha / sqrt(rank).
+        memory: most memory frames; 1..memory at random.
+        spacing: of memory positions (S).
+        loss_on_memory: whether the slots' own velocity counts.
+        drop_text: share of samples without text.
+        checkpointing: recompute blocks in the backward pass to save memory.
+    """
+
+    schedule: Schedule
+    rank: int = 32
+    alpha: int = 32
+    memory: int = 4
+    spacing: float = 5.0
+    loss_on_memory: bool = False
+    drop_text: float = 0.1
+    checkpointing: bool = False
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A size: square frames of `size` pixels, clips of `length` frames, all stages."""
+
+    name: str
+    size: int
+    vae: VaeRecipe
+    base: BaseRecipe
+    lora: LoraRecipe
+    length: int = 17
+
+
+TINY = Recipe(
+    name="tiny",
+    size=64,
+    vae=VaeRecipe(Schedule(steps=4000, batch=1, lr=1.5e-3, ema=0.995, checkpoint_every=400)),
+    base=BaseRecipe(
+        trunk=Schedule(steps=5000, batch=16, lr=1e-3), expert=Schedule(steps=800, batch=16, lr=4e-4)
+    ),
+    lora=LoraRecipe(Schedule(steps=2500, batch=16, lr=1e-3)),
+)
+SMALL = Recipe(
+    name="small",
+    size=128,
+    vae=VaeRecipe(Schedule(steps=10000, batch=4, lr=1.5e-3, ema=0.995)),
+    base=BaseRecipe(
+        trunk=Schedule(steps=6000, batch=64, lr=8e-4), expert=Schedule(steps=1500, batch=64, lr=4e-4)
+    ),
+    lora=LoraRecipe(Schedule(steps=4000, batch=64, lr=1e-3), memory=8),
+)
+RECIPES = {recipe.name: recipe for recipe in (TINY, SMALL)}
