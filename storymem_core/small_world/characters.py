@@ -1,0 +1,305 @@
+"""The hero, an upright bear with round ears, and the friend, a smaller rabbit with long ones.
+
+Colours go into the frames linearly: a part is its colour times the tint, and shade and light are black and
+white laid over it. So frames painted with one-hot colours show how much of each colour a pixel holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .actions import Pose
+from .canvas import Canvas, Number, Shape, capsule, ellipse, polygon
+from .looks import Build, Colour, Face, Hat, Looks, Pattern
+from .owners import Kind, Owner
+
+HEIGHT: dict[Kind, float] = {"hero": 0.5, "friend": 0.38}
+"""World units from the feet to the top of the head; the hat comes on top."""
+
+_WHITE, _BLACK, _CREAM, _INK = (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), (1.0, 0.94, 0.84), (0.12, 0.09, 0.13)
+_BLUSH, _FOOT = (0.98, 0.42, 0.45), 0.06
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """A build's measures, with the character's height as the unit."""
+
+    head: tuple[float, float]
+    torso: tuple[float, float]
+    leg: float
+    arm: float
+
+
+_BUILDS: dict[Build, _Frame] = {
+    "small": _Frame(head=(0.29, 0.255), torso=(0.165, 0.15), leg=0.10, arm=0.26),
+    "round": _Frame(head=(0.265, 0.235), torso=(0.24, 0.20), leg=0.11, arm=0.29),
+    "tall": _Frame(head=(0.225, 0.205), torso=(0.16, 0.225), leg=0.21, arm=0.34),
+}
+
+
+def draw(
+    canvas: Canvas, looks: Looks, pose: Pose, kind: Kind = "hero", tint: Sequence[float] | np.ndarray = (1, 1, 1)
+) -> None:
+    """Paint a character over the canvas.
+
+    Args:
+        canvas: T frames; changed in place.
+        looks: its colours and features.
+        pose: fields are floats or arrays [T, 1, 1].
+        kind: a bear or a rabbit; also the owner of its pixels.
+        tint: the light's rgb, on everything of the character; [3], or [T, 1, 1, 3].
+    """
+    figure = _Figure.of(canvas, looks, pose, kind, np.asarray(tint, np.float32))
+    _shadow(figure)
+    _ears(figure)
+    _legs(figure)
+    _torso(figure)
+    _head(figure)
+    _arms(figure)
+    _HATS[looks.hat](figure)
+
+
+def colours(looks: Looks, kind: Kind) -> dict[Owner, Colour]:
+    """The four colours that a fit can find, by the owner of the pixels that show them."""
+    return {
+        _owner(kind, "BODY"): looks.body,
+        _owner(kind, "PATTERN"): looks.pattern_colour,
+        _owner(kind, "HAT"): looks.hat_colour,
+        _owner(kind, "LIMBS"): looks.limbs,
+    }
+
+
+def _owner(kind: Kind, part: str) -> Owner:
+    return Owner[f"{kind.upper()}_{part}"]
+
+
+@dataclass(frozen=True)
+class _Figure:
+    """A character's own coordinates: u to the right of its middle, v up from its feet, in its heights."""
+
+    canvas: Canvas
+    looks: Looks
+    pose: Pose
+    kind: Kind
+    tint: np.ndarray
+    frame: _Frame
+    hip: Number
+    angle: Number
+    size: float
+
+    @classmethod
+    def of(cls, canvas: Canvas, looks: Looks, pose: Pose, kind: Kind, tint: np.ndarray) -> _Figure:
+        frame = _BUILDS[looks.build]
+        # The lower foot stands on the ground: spread legs bring the hip down.
+        hip = _FOOT + frame.leg * np.maximum(np.cos(pose.left_leg), np.cos(pose.right_leg))
+        angle = pose.lean + pose.lie * (np.pi / 2)
+        return cls(canvas, looks, pose, kind, tint, frame, hip, angle, HEIGHT[kind])
+
+    @property
+    def torso(self) -> Number:
+        """v of the torso's middle."""
+        return self.hip + 0.72 * self.frame.torso[1]
+
+    @property
+    def neck(self) -> Number:
+        """v of the torso's top."""
+        return self.torso + self.frame.torso[1]
+
+    @property
+    def head(self) -> Number:
+        """v of the head's middle."""
+        return self.neck + 0.72 * self.frame.head[1]
+
+    @property
+    def crown(self) -> Number:
+        """v of the head's top."""
+        return self.head + self.frame.head[1]
+
+    def point(self, u: Number, v: Number) -> tuple[Number, Number]:
+        """World units of a point."""
+        pose, lying = self.pose, np.abs(self.pose.lie)
+        across = u * self.size / np.sqrt(pose.squash)
+        # It turns about its feet; lying, about its middle, which then rests half a head above the ground.
+        along = (v - 0.5 * lying) * self.size * pose.squash
+        base = pose.y - pose.rise - lying * 0.9 * self.frame.head[0] * self.size
+        cos, sin = np.cos(self.angle), np.sin(self.angle)
+        return pose.x + cos * across + sin * along, base - cos * along + sin * across
+
+    def ellipse(self, u: Number, v: Number, ru: Number, rv: Number, turn: Number = 0.0) -> Shape:
+        x, y = self.point(u, v)
+        wide, high = self.size / np.sqrt(self.pose.squash), self.size * self.pose.squash
+        return ellipse(x, y, ru * wide, rv * high, self.angle + turn)
+
+    def line(self, u0: Number, v0: Number, u1: Number, v1: Number, r0: float, r1: float) -> Shape:
+        return capsule(*self.point(u0, v0), *self.point(u1, v1), r0 * self.size, r1 * self.size)
+
+    def outline(self, *points: tuple[Number, Number]) -> Shape:
+        return polygon(*(self.point(u, v) for u, v in points))
+
+    def paint(self, shape: Shape, colour: Colour, part: str, alpha: Number = 1.0) -> None:
+        self.canvas.paint(shape, np.asarray(colour, np.float32) * self.tint, _owner(self.kind, part), alpha)
+
+    def shade(self, shape: Shape, alpha: Number = 0.16, colour: Colour = _BLACK) -> None:
+        """Darker or lighter, still the same part's: below one half, an alpha leaves the owner."""
+        self.canvas.paint(shape, np.asarray(colour, np.float32) * self.tint, 0, alpha)
+
+
+def _shadow(figure: _Figure) -> None:
+    pose = figure.pose
+    wide = 0.5 * figure.size * (0.5 + 0.45 * np.abs(pose.lie)) / (1 + 2.5 * pose.rise)
+    figure.canvas.paint(ellipse(pose.x, pose.y, wide, 0.09 * figure.size), _BLACK, 0, 0.22, soft=0.012)
+
+
+def _ears(figure: _Figure) -> None:
+    looks, wide, head, crown = figure.looks, figure.frame.head[0], figure.head, figure.crown
+    for side in (-1, 1):
+        if figure.kind == "hero":
+            u, v = side * 0.78 * wide, head + 0.74 * figure.frame.head[1]
+            figure.paint(figure.ellipse(u, v, 0.095, 0.095), looks.body, "BODY")
+            figure.paint(figure.ellipse(u, v, 0.055, 0.055), looks.pattern_colour, "PATTERN")
+        else:
+            u, v = side * 0.74 * wide, crown + 0.12
+            figure.paint(figure.ellipse(u, v, 0.085, 0.24, side * 0.3), looks.body, "BODY")
+            figure.paint(figure.ellipse(u, v, 0.042, 0.17, side * 0.3), looks.pattern_colour, "PATTERN")
+
+
+def _legs(figure: _Figure) -> None:
+    pose, turned = figure.pose, 1 - 0.4 * np.abs(figure.pose.facing)
+    for side, bend in ((-1, pose.left_leg), (1, pose.right_leg)):
+        u0 = side * 0.5 * figure.frame.torso[0] * turned
+        u1 = u0 + side * np.sin(bend) * figure.frame.leg
+        v1 = figure.hip - np.cos(bend) * figure.frame.leg
+        figure.paint(figure.line(u0, figure.hip + 0.03, u1, v1, 0.07, 0.06), figure.looks.limbs, "LIMBS")
+        toe = 0.035 * np.where(np.abs(pose.facing) > 0.9, pose.facing, side)
+        figure.paint(figure.ellipse(u1 + toe, v1, 0.085, _FOOT), figure.looks.limbs, "LIMBS")
+    
+
+def _torso(figure: _Figure) -> None:
+    ru, rv = figure.frame.torso
+    torso = figure.ellipse(0, figure.torso, ru, rv)
+    figure.paint(torso, figure.looks.body, "BODY")
+    for shape in _PATTERNS[figure.looks.pattern](figure):
+        figure.paint(shape & torso, figure.looks.pattern_colour, "PATTERN")
+    # The head's shadow parts it from the torso, which has the same colour.
+    figure.shade(torso & figure.ellipse(0, figure.neck, 1.2 * ru, 0.35 * rv), 0.25)
+
+
+def _bib(figure: _Figure) -> list[Shape]:
+    ru, rv = figure.frame.torso
+    return [figure.ellipse(0, figure.torso - 0.1 * rv, 0.68 * ru, 0.72 * rv)]
+
+
+def _stripes(figure: _Figure) -> list[Shape]:
+    ru, rv = figure.frame.torso
+    return [figure.line(-ru, v, ru, v, 0.17 * rv, 0.17 * rv) for v in (figure.torso - 0.55 * rv, figure.torso + 0.1 * rv)]
+
+
+def _spots(figure: _Figure) -> list[Shape]:
+    ru, rv = figure.frame.torso
+    places = ((-0.5, 0.2), (0.45, 0.3), (-0.2, -0.5), (0.55, -0.4))
+    return [figure.ellipse(a * ru, figure.torso + b * rv, 0.055, 0.055) for a, b in places]
+
+
+_PATTERNS: dict[Pattern, Callable[[_Figure], list[Shape]]] = {
+    "plain": lambda figure: [],
+    "stripes": _stripes,
+    "spots": _spots,
+    "bib": _bib,
+}
+
+
+def _arms(figure: _Figure) -> None:
+    pose, turned = figure.pose, 1 - 0.3 * np.abs(figure.pose.facing)
+    for side, bend in ((-1, pose.left_arm), (1, pose.right_arm)):
+        u0, v0 = side * 0.8 * figure.frame.torso[0] * turned, figure.torso + 0.5 * figure.frame.torso[1]
+        u1 = u0 + side * np.sin(bend) * figure.frame.arm
+        v1 = v0 - np.cos(bend) * figure.frame.arm
+        figure.paint(figure.line(u0, v0, u1, v1, 0.05, 0.062), figure.looks.limbs, "LIMBS")
+
+
+def _head(figure: _Figure) -> None:
+    ru, rv = figure.frame.head
+    skull = figure.ellipse(0, figure.head, ru, rv)
+    figure.paint(skull, figure.looks.body, "BODY")
+    figure.shade(skull - figure.ellipse(0, figure.head + 0.2 * rv, 1.1 * ru, 1.05 * rv), 0.16)
+    look = 0.32 * ru * figure.pose.facing
+    for side in (-1, 1):
+        figure.shade(figure.ellipse(look + side * 0.62 * ru, figure.head - 0.3 * rv, 0.05, 0.036), 0.45, _BLUSH)
+    _muzzle(figure, look)
+    for side in (-1, 1):
+        _eye(figure, look + side * 0.42 * ru, figure.head + 0.12 * rv)
+    if figure.looks.face == "glasses":
+        bridge = figure.line(look - 0.1 * ru, figure.head + 0.12 * rv, look + 0.1 * ru, figure.head + 0.12 * rv, 0.013, 0.013)
+        figure.paint(bridge, _INK, "FACE")
+
+
+def _muzzle(figure: _Figure, look: Number) -> None:
+    ru, rv = figure.frame.head
+    low = figure.head - 0.42 * rv
+    if figure.kind == "hero":
+        figure.paint(figure.ellipse(1.15 * look, low, 0.4 * ru, 0.36 * rv), _CREAM, "FACE")
+        figure.paint(figure.ellipse(1.25 * look, low + 0.16 * rv, 0.042, 0.03), _INK, "FACE")
+    else:
+        figure.paint(figure.ellipse(1.15 * look, low, 0.3 * ru, 0.24 * rv), _CREAM, "FACE")
+        figure.paint(figure.ellipse(1.2 * look, low + 0.14 * rv, 0.04, 0.028), _BLUSH, "FACE")
+    smile = figure.ellipse(1.2 * look, low - 0.06 * rv, 0.055, 0.04) - figure.ellipse(1.2 * look, low + 0.04 * rv, 0.06, 0.042)
+    figure.paint(smile, _INK, "FACE")
+
+
+def _eye(figure: _Figure, u: Number, v: Number) -> None:
+    kind: Face = figure.looks.face
+    opened = figure.pose.eyes_open
+    wide, high = 0.058, 0.072
+    if kind == "glasses":
+        figure.paint(figure.ellipse(u, v, 0.088, 0.088), _INK, "FACE")
+        high = wide = 0.066
+    glance = 0.02 * figure.pose.facing
+    figure.paint(figure.ellipse(u, v, wide, high), _WHITE, "FACE", opened)
+    figure.paint(figure.ellipse(u + glance, v - 0.008, 0.036, 0.044), _INK, "FACE", opened)
+    if kind == "sleepy":
+        figure.paint(figure.ellipse(u, v + 0.055, 0.075, 0.05), figure.looks.body, "BODY", opened)
+    figure.paint(figure.line(u - 0.045, v - 0.01, u + 0.045, v - 0.01, 0.014, 0.014), _INK, "FACE", 1 - opened)
+
+
+def _cap(figure: _Figure) -> None:
+    ru, top = figure.frame.head[0], figure.crown
+    dome = figure.ellipse(0, top - 0.03, 0.68 * ru, 0.13)
+    side = np.where(figure.pose.facing < 0, -1, 1)
+    brim = figure.line(side * 0.1 * ru, top - 0.09, side * 1.05 * ru, top - 0.1, 0.035, 0.025)
+    figure.paint(dome | brim, figure.looks.hat_colour, "HAT")
+    figure.shade(brim, 0.25)
+
+
+def _cone(figure: _Figure) -> None:
+    ru, top = figure.frame.head[0], figure.crown
+    cone = figure.outline((-0.6 * ru, top - 0.07), (0, top + 0.3), (0.6 * ru, top - 0.07))
+    tip = figure.ellipse(0, top + 0.3, 0.055, 0.055)
+    figure.paint(cone | tip, figure.looks.hat_colour, "HAT")
+    figure.shade(tip, 0.45, _WHITE)
+    figure.shade(figure.line(-0.5 * ru, top - 0.05, 0.5 * ru, top - 0.05, 0.03, 0.03), 0.25)
+
+
+def _bow(figure: _Figure) -> None:
+    top = figure.crown + 0.01
+    left, right = (
+        figure.outline((0, top), (side * 0.2, top + 0.11), (side * 0.2, top - 0.1)) for side in (-1, 1)
+    )
+    knot = figure.ellipse(0, top, 0.055, 0.06)
+    figure.paint(left | right | knot, figure.looks.hat_colour, "HAT")
+    figure.shade(knot, 0.25)
+
+
+def _crown(figure: _Figure) -> None:
+    wide, top = 0.66 * figure.frame.head[0], figure.crown - 0.06
+    crown = figure.outline(
+        (-wide, top), (-1.15 * wide, top + 0.2), (-0.5 * wide, top + 0.11), (0, top + 0.23),
+        (0.5 * wide, top + 0.11), (1.15 * wide, top + 0.2), (wide, top),
+    )  # fmt: skip
+    figure.paint(crown, figure.looks.hat_colour, "HAT")
+    figure.shade(figure.line(-0.9 * wide, top + 0.02, 0.9 * wide, top + 0.02, 0.022, 0.022), 0.25)
+
+
+_HATS: dict[Hat, Callable[[_Figure], None]] = {"cap": _cap, "cone": _cone, "bow": _bow, "crown": _crown}
