@@ -14,6 +14,8 @@ Action = Literal["walks", "jumps", "waves", "dances", "sits", "sleeps"]
 ACTIONS: tuple[Action, ...] = ("walks", "jumps", "waves", "dances", "sits", "sleeps")
 FLOOR = 0.86
 """Where feet stand in every place, in world units (y runs down)."""
+PACE = 0.32
+"""World units per second that a walk covers at speed 1."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,8 @@ class Pose:
     rise: Number = 0.0
     lean: Number = 0.0
     squash: Number = 1.0
-    left_arm: Number = 0.35
-    right_arm: Number = 0.35
+    left_arm: Number = 0.45
+    right_arm: Number = 0.45
     left_leg: Number = 0.1
     right_leg: Number = 0.1
     lie: Number = 0.0
@@ -51,7 +53,7 @@ def pose(
     time: np.ndarray,
     *,
     x0: float = 0.5,
-    speed: float = 0.0,
+    speed: float = 1.0,
     facing: float = 1.0,
     phase: float = 0.0,
     y: float = FLOOR,
@@ -61,41 +63,40 @@ def pose(
     Args:
         action: one of ACTIONS.
         time: [T] seconds.
-        x0: where it stands at time 0, in world units.
-        speed: world units per second that it moves in the direction of `facing`; only a walk should.
+        x0: where it stands at time 0, in world units. Only a walk goes anywhere: PACE * speed per second.
+        speed: the tempo; 1 is usual, 0 stands still.
         facing: -1 to the left, 1 to the right.
-        phase: seconds by which the motion is ahead; the place is not.
+        phase: where in its cycle the action is at time 0, in cycles (0..1).
         y: the ground that it stands on.
 
     Returns:
         A pose with float32 arrays [T, 1, 1] or floats as fields.
     """
-    seconds = np.asarray(time, np.float32).reshape(-1, 1, 1)
-    moving = _MOTIONS[action](seconds + np.float32(phase), np.float32(facing))
-    way = np.float32(x0) + np.float32(speed * facing) * seconds
-    return replace(moving, x=way + moving.x, y=np.float32(y))
+    seconds = np.asarray(time, np.float32).reshape(-1, 1, 1) * np.float32(speed)
+    moving = _MOTIONS[action](seconds, np.float32(phase), np.float32(facing))
+    return replace(moving, x=np.float32(x0) + moving.x, y=np.float32(y))
 
 
-def _walk(seconds: np.ndarray, facing: np.float32) -> Pose:
-    swing = _wave(seconds * 1.4)
+def _walk(seconds: np.ndarray, phase: np.float32, facing: np.float32) -> Pose:
+    swing = _wave(seconds * 1.4 + phase)
     return Pose(
-        x=0.0,
+        x=facing * PACE * seconds,
         lean=facing * 0.07,
-        left_leg=0.62 * swing,
-        right_leg=0.62 * swing,
-        left_arm=0.15 - 0.75 * swing,
-        right_arm=0.15 - 0.75 * swing,
-        eyes_open=_blink(seconds),
+        left_leg=0.7 * swing,
+        right_leg=0.7 * swing,
+        left_arm=0.25 - 0.5 * swing,
+        right_arm=0.25 - 0.5 * swing,
+        eyes_open=_blink(seconds, phase),
         facing=facing,
     )
 
 
-def _jump(seconds: np.ndarray, facing: np.float32) -> Pose:
-    cycle = (seconds * 1.15) % 1
+def _jump(seconds: np.ndarray, phase: np.float32, facing: np.float32) -> Pose:
+    cycle = (seconds * 1.15 + phase) % 1
     flight = np.clip((cycle - 0.3) / 0.7, 0, 1)
     height = 4 * flight * (1 - flight)
     crouch = np.sin(np.pi * np.clip(cycle / 0.3, 0, 1))
-    arms = 0.3 + 1.5 * height + 0.5 * crouch
+    arms = 0.45 + 1.6 * height + 0.4 * crouch
     return Pose(
         x=0.0,
         rise=0.24 * height,
@@ -108,21 +109,21 @@ def _jump(seconds: np.ndarray, facing: np.float32) -> Pose:
     )
 
 
-def _wave_hand(seconds: np.ndarray, facing: np.float32) -> Pose:
-    high = 2.35 + 0.45 * _wave(seconds * 2)
+def _wave_hand(seconds: np.ndarray, phase: np.float32, facing: np.float32) -> Pose:
+    high = 2.3 + 0.5 * _wave(seconds * 2 + phase)
     left = facing < 0
     return Pose(
         x=0.0,
-        lean=-0.06 * facing + 0.02 * _wave(seconds),
-        left_arm=high if left else 0.3,
-        right_arm=0.3 if left else high,
-        eyes_open=_blink(seconds),
+        lean=-0.06 * facing + 0.02 * _wave(seconds + phase),
+        left_arm=high if left else 0.45,
+        right_arm=0.45 if left else high,
+        eyes_open=_blink(seconds, phase),
         facing=0.3 * facing,
     )
 
 
-def _dance(seconds: np.ndarray, facing: np.float32) -> Pose:
-    beat = facing * _wave(seconds * 1.2)
+def _dance(seconds: np.ndarray, phase: np.float32, facing: np.float32) -> Pose:
+    beat = facing * _wave(seconds * 1.2 + phase)
     step = np.abs(beat)
     return Pose(
         x=0.06 * beat,
@@ -136,29 +137,29 @@ def _dance(seconds: np.ndarray, facing: np.float32) -> Pose:
     )
 
 
-def _sit(seconds: np.ndarray, facing: np.float32) -> Pose:
-    sway = _wave(seconds * 0.6)
+def _sit(seconds: np.ndarray, phase: np.float32, facing: np.float32) -> Pose:
+    sway = _wave(seconds * 0.6 + phase)
     return Pose(
         x=0.0,
         lean=0.05 * sway,
-        left_arm=0.55,
-        right_arm=0.55,
-        left_leg=1.25 + 0.06 * sway,
-        right_leg=1.25 - 0.06 * sway,
-        eyes_open=_blink(seconds),
+        left_arm=0.3 + 0.1 * sway,
+        right_arm=0.3 - 0.1 * sway,
+        left_leg=1.3 + 0.06 * sway,
+        right_leg=1.3 - 0.06 * sway,
+        eyes_open=_blink(seconds, phase),
         facing=0.5 * facing,
     )
 
 
-def _sleep(seconds: np.ndarray, facing: np.float32) -> Pose:
-    breath = _wave(seconds * 0.5)
+def _sleep(seconds: np.ndarray, phase: np.float32, facing: np.float32) -> Pose:
+    breath = _wave(seconds * 0.5 + phase)
     return Pose(
         x=0.0,
         squash=1 - 0.03 * breath,
-        left_arm=0.5,
-        right_arm=0.5,
-        left_leg=0.25,
-        right_leg=0.25,
+        left_arm=-0.35,
+        right_arm=-0.35,
+        left_leg=0.05,
+        right_leg=0.05,
         lie=-1.0 if facing < 0 else 1.0,
         eyes_open=0.0,
     )
@@ -168,12 +169,12 @@ def _wave(cycles: np.ndarray) -> np.ndarray:
     return np.sin(2 * np.pi * cycles)
 
 
-def _blink(seconds: np.ndarray) -> np.ndarray:
+def _blink(seconds: np.ndarray, phase: np.float32) -> np.ndarray:
     """Shut for a tenth of a second, every two and a half."""
-    return ((seconds / 2.5 + 0.5) % 1 > 0.05).astype(np.float32)
+    return ((seconds / 2.5 + phase + 0.5) % 1 > 0.05).astype(np.float32)
 
 
-_MOTIONS: dict[Action, Callable[[np.ndarray, np.float32], Pose]] = {
+_MOTIONS: dict[Action, Callable[[np.ndarray, np.float32, np.float32], Pose]] = {
     "walks": _walk,
     "jumps": _jump,
     "waves": _wave_hand,

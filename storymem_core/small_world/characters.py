@@ -6,14 +6,14 @@ white laid over it. So frames painted with one-hot colours show how much of each
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from .actions import Pose
 from .canvas import Canvas, Number, Shape, capsule, ellipse, polygon
-from .looks import Build, Colour, Face, Hat, Looks, Pattern
+from .looks import Build, Colour, Hat, Looks, Pattern
 from .owners import Kind, Owner
 
 HEIGHT: dict[Kind, float] = {"hero": 0.5, "friend": 0.38}
@@ -34,14 +34,18 @@ class _Frame:
 
 
 _BUILDS: dict[Build, _Frame] = {
-    "small": _Frame(head=(0.29, 0.255), torso=(0.165, 0.15), leg=0.10, arm=0.26),
-    "round": _Frame(head=(0.265, 0.235), torso=(0.24, 0.20), leg=0.11, arm=0.29),
-    "tall": _Frame(head=(0.225, 0.205), torso=(0.16, 0.225), leg=0.21, arm=0.34),
+    "small": _Frame(head=(0.30, 0.255), torso=(0.205, 0.165), leg=0.11, arm=0.20),
+    "round": _Frame(head=(0.275, 0.235), torso=(0.26, 0.205), leg=0.12, arm=0.24),
+    "tall": _Frame(head=(0.235, 0.215), torso=(0.185, 0.225), leg=0.20, arm=0.28),
 }
 
 
 def draw(
-    canvas: Canvas, looks: Looks, pose: Pose, kind: Kind = "hero", tint: Sequence[float] | np.ndarray = (1, 1, 1)
+    canvas: Canvas,
+    looks: Looks,
+    pose: Pose,
+    kind: Kind = "hero",
+    tint: Sequence[float] | np.ndarray = (1, 1, 1),
 ) -> None:
     """Paint a character over the canvas.
 
@@ -57,6 +61,7 @@ def draw(
     _ears(figure)
     _legs(figure)
     _torso(figure)
+    _feet(figure)
     _head(figure)
     _arms(figure)
     _HATS[looks.hat](figure)
@@ -93,9 +98,11 @@ class _Figure:
     @classmethod
     def of(cls, canvas: Canvas, looks: Looks, pose: Pose, kind: Kind, tint: np.ndarray) -> _Figure:
         frame = _BUILDS[looks.build]
+        if kind == "friend":
+            frame = replace(frame, head=(1.15 * frame.head[0], 1.1 * frame.head[1]))
         # The lower foot stands on the ground: spread legs bring the hip down.
         hip = _FOOT + frame.leg * np.maximum(np.cos(pose.left_leg), np.cos(pose.right_leg))
-        angle = pose.lean + pose.lie * (np.pi / 2)
+        angle = pose.lean + pose.lie * 1.42
         return cls(canvas, looks, pose, kind, tint, frame, hip, angle, HEIGHT[kind])
 
     @property
@@ -124,7 +131,7 @@ class _Figure:
         across = u * self.size / np.sqrt(pose.squash)
         # It turns about its feet; lying, about its middle, which then rests half a head above the ground.
         along = (v - 0.5 * lying) * self.size * pose.squash
-        base = pose.y - pose.rise - lying * 0.9 * self.frame.head[0] * self.size
+        base = pose.y - pose.rise - lying * 0.84 * self.frame.head[0] * self.size
         cos, sin = np.cos(self.angle), np.sin(self.angle)
         return pose.x + cos * across + sin * along, base - cos * along + sin * across
 
@@ -167,15 +174,28 @@ def _ears(figure: _Figure) -> None:
 
 
 def _legs(figure: _Figure) -> None:
+    for u0, u1, v1, _, _ in _steps(figure):
+        figure.paint(figure.line(u0, figure.hip + 0.03, u1, v1, 0.07, 0.06), figure.looks.limbs, "LIMBS")
+
+
+def _feet(figure: _Figure) -> None:
+    pose = figure.pose
+    for _, u1, v1, side, bend in _steps(figure):
+        toe = 0.035 * np.where(np.abs(pose.facing) > 0.9, pose.facing, side)
+        foot = figure.ellipse(u1 + toe, v1, 0.09, _FOOT, -side * bend)
+        figure.paint(foot, figure.looks.limbs, "LIMBS")
+        # A foot that points up shows its sole.
+        figure.shade(figure.ellipse(u1 + toe, v1, 0.05, 0.03, -side * bend), 0.45 * (bend > 1.0), _WHITE)
+
+
+def _steps(figure: _Figure) -> Iterator[tuple[Number, Number, Number, int, Number]]:
+    """Of each leg: u of its hip, u and v of its ankle, its side, and how far it is bent."""
     pose, turned = figure.pose, 1 - 0.4 * np.abs(figure.pose.facing)
     for side, bend in ((-1, pose.left_leg), (1, pose.right_leg)):
-        u0 = side * 0.5 * figure.frame.torso[0] * turned
-        u1 = u0 + side * np.sin(bend) * figure.frame.leg
-        v1 = figure.hip - np.cos(bend) * figure.frame.leg
-        figure.paint(figure.line(u0, figure.hip + 0.03, u1, v1, 0.07, 0.06), figure.looks.limbs, "LIMBS")
-        toe = 0.035 * np.where(np.abs(pose.facing) > 0.9, pose.facing, side)
-        figure.paint(figure.ellipse(u1 + toe, v1, 0.085, _FOOT), figure.looks.limbs, "LIMBS")
-    
+        hip = side * 0.5 * figure.frame.torso[0] * turned
+        ankle = figure.hip - np.cos(bend) * figure.frame.leg
+        yield hip, hip + side * np.sin(bend) * figure.frame.leg, ankle, side, bend
+
 
 def _torso(figure: _Figure) -> None:
     ru, rv = figure.frame.torso
@@ -194,7 +214,8 @@ def _bib(figure: _Figure) -> list[Shape]:
 
 def _stripes(figure: _Figure) -> list[Shape]:
     ru, rv = figure.frame.torso
-    return [figure.line(-ru, v, ru, v, 0.17 * rv, 0.17 * rv) for v in (figure.torso - 0.55 * rv, figure.torso + 0.1 * rv)]
+    bands = (figure.torso - 0.55 * rv, figure.torso + 0.15 * rv)
+    return [figure.line(-ru, v, ru, v, 0.18 * rv, 0.18 * rv) for v in bands]
 
 
 def _spots(figure: _Figure) -> list[Shape]:
@@ -214,10 +235,10 @@ _PATTERNS: dict[Pattern, Callable[[_Figure], list[Shape]]] = {
 def _arms(figure: _Figure) -> None:
     pose, turned = figure.pose, 1 - 0.3 * np.abs(figure.pose.facing)
     for side, bend in ((-1, pose.left_arm), (1, pose.right_arm)):
-        u0, v0 = side * 0.8 * figure.frame.torso[0] * turned, figure.torso + 0.5 * figure.frame.torso[1]
+        u0, v0 = side * 0.9 * figure.frame.torso[0] * turned, figure.torso + 0.45 * figure.frame.torso[1]
         u1 = u0 + side * np.sin(bend) * figure.frame.arm
         v1 = v0 - np.cos(bend) * figure.frame.arm
-        figure.paint(figure.line(u0, v0, u1, v1, 0.05, 0.062), figure.looks.limbs, "LIMBS")
+        figure.paint(figure.line(u0, v0, u1, v1, 0.045, 0.058), figure.looks.limbs, "LIMBS")
 
 
 def _head(figure: _Figure) -> None:
@@ -227,12 +248,15 @@ def _head(figure: _Figure) -> None:
     figure.shade(skull - figure.ellipse(0, figure.head + 0.2 * rv, 1.1 * ru, 1.05 * rv), 0.16)
     look = 0.32 * ru * figure.pose.facing
     for side in (-1, 1):
-        figure.shade(figure.ellipse(look + side * 0.62 * ru, figure.head - 0.3 * rv, 0.05, 0.036), 0.45, _BLUSH)
+        figure.shade(
+            figure.ellipse(look + side * 0.62 * ru, figure.head - 0.3 * rv, 0.05, 0.036), 0.45, _BLUSH
+        )
     _muzzle(figure, look)
     for side in (-1, 1):
-        _eye(figure, look + side * 0.42 * ru, figure.head + 0.12 * rv)
+        _eye(figure, side, look + side * 0.42 * ru, figure.head + 0.12 * rv)
     if figure.looks.face == "glasses":
-        bridge = figure.line(look - 0.1 * ru, figure.head + 0.12 * rv, look + 0.1 * ru, figure.head + 0.12 * rv, 0.013, 0.013)
+        brow = figure.head + 0.12 * rv
+        bridge = figure.line(look - 0.1 * ru, brow, look + 0.1 * ru, brow, 0.013, 0.013)
         figure.paint(bridge, _INK, "FACE")
 
 
@@ -245,23 +269,26 @@ def _muzzle(figure: _Figure, look: Number) -> None:
     else:
         figure.paint(figure.ellipse(1.15 * look, low, 0.3 * ru, 0.24 * rv), _CREAM, "FACE")
         figure.paint(figure.ellipse(1.2 * look, low + 0.14 * rv, 0.04, 0.028), _BLUSH, "FACE")
-    smile = figure.ellipse(1.2 * look, low - 0.06 * rv, 0.055, 0.04) - figure.ellipse(1.2 * look, low + 0.04 * rv, 0.06, 0.042)
+    smile = figure.ellipse(1.2 * look, low - 0.06 * rv, 0.055, 0.04)
+    smile -= figure.ellipse(1.2 * look, low + 0.04 * rv, 0.06, 0.042)
     figure.paint(smile, _INK, "FACE")
 
 
-def _eye(figure: _Figure, u: Number, v: Number) -> None:
-    kind: Face = figure.looks.face
-    opened = figure.pose.eyes_open
-    wide, high = 0.058, 0.072
-    if kind == "glasses":
-        figure.paint(figure.ellipse(u, v, 0.088, 0.088), _INK, "FACE")
-        high = wide = 0.066
-    glance = 0.02 * figure.pose.facing
+def _eye(figure: _Figure, side: int, u: Number, v: Number) -> None:
+    face, opened, unit = figure.looks.face, figure.pose.eyes_open, figure.frame.head[0]
+    wide, high = 0.22 * unit, 0.27 * unit
+    if face == "glasses":
+        wide, high = 0.25 * unit, 0.25 * unit
+        figure.paint(figure.ellipse(u, v, 0.33 * unit, 0.33 * unit), _INK, "FACE")
+        figure.paint(figure.ellipse(u, v, wide, high), figure.looks.body, "BODY")
+    glance = 0.07 * unit * figure.pose.facing
     figure.paint(figure.ellipse(u, v, wide, high), _WHITE, "FACE", opened)
-    figure.paint(figure.ellipse(u + glance, v - 0.008, 0.036, 0.044), _INK, "FACE", opened)
-    if kind == "sleepy":
-        figure.paint(figure.ellipse(u, v + 0.055, 0.075, 0.05), figure.looks.body, "BODY", opened)
-    figure.paint(figure.line(u - 0.045, v - 0.01, u + 0.045, v - 0.01, 0.014, 0.014), _INK, "FACE", 1 - opened)
+    figure.paint(figure.ellipse(u + glance, v - 0.03 * unit, 0.14 * unit, 0.17 * unit), _INK, "FACE", opened)
+    if face == "sleepy":
+        lid = figure.ellipse(u + side * 0.05 * unit, v + 0.24 * unit, 0.3 * unit, 0.2 * unit, side * 0.35)
+        figure.paint(lid, figure.looks.body, "BODY", opened)
+    shut = figure.line(u - 0.16 * unit, v, u + 0.16 * unit, v, 0.05 * unit, 0.05 * unit)
+    figure.paint(shut, _INK, "FACE", 1 - opened)
 
 
 def _cap(figure: _Figure) -> None:
@@ -285,9 +312,9 @@ def _cone(figure: _Figure) -> None:
 def _bow(figure: _Figure) -> None:
     top = figure.crown + 0.01
     left, right = (
-        figure.outline((0, top), (side * 0.2, top + 0.11), (side * 0.2, top - 0.1)) for side in (-1, 1)
+        figure.outline((0, top), (side * 0.24, top + 0.14), (side * 0.24, top - 0.12)) for side in (-1, 1)
     )
-    knot = figure.ellipse(0, top, 0.055, 0.06)
+    knot = figure.ellipse(0, top, 0.065, 0.07)
     figure.paint(left | right | knot, figure.looks.hat_colour, "HAT")
     figure.shade(knot, 0.25)
 

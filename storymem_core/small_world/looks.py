@@ -30,7 +30,7 @@ BRIGHT: tuple[Colour, ...] = (
     (0.50, 0.26, 0.72),  # violet
     (0.92, 0.36, 0.64),  # pink
     (0.55, 0.33, 0.18),  # brown
-    (0.95, 0.92, 0.84),  # cream
+    (0.95, 0.89, 0.76),  # cream
 )
 WALLS: tuple[Colour, ...] = (
     (0.96, 0.90, 0.74),  # cream
