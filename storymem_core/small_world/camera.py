@@ -33,7 +33,7 @@ AIM = 0.47
 
 
 class Framing(NamedTuple):
-    """A square's top and side in world units, and how far off its middle a character may be, over the side."""
+    """A square's top and side in world units, and how far off its middle one may be, over the side."""
 
     top: float
     side: float
