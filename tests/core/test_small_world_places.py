@@ -59,7 +59,7 @@ def test_every_place_at_every_time_looks_unlike_every_other(framing):
     names = list(seen)
     pairs = {(a, b): distance(seen[a], seen[b]) for i, a in enumerate(names) for b in names[:i]}
     nearest = min(pairs, key=pairs.__getitem__)
-    assert pairs[nearest] > 0.05, nearest
+    assert pairs[nearest] > 0.08, nearest
 
 
 @pytest.mark.parametrize("place", places.PLACES)
@@ -70,6 +70,14 @@ def test_the_colours_are_colours_and_the_owners_whole(place):
     assert owners >= {Owner.SKY, Owner.GROUND, Owner.PROP}
     assert owners & HOME_PARTS == (HOME_PARTS if place == "home" else set())
     assert (wide.owner[0, -3:] == Owner.GROUND).mean() > 0.8
+
+
+@pytest.mark.parametrize("place", places.PLACES)
+def test_the_ground_is_warm_in_the_evening_and_dark_and_bluish_at_night(place):
+    day, evening, night = (painted(place, time).rgb[0, -4:].mean((0, 1)) for time in places.TIMES)
+    assert evening[2] / evening[0] < 0.75 * day[2] / day[0]
+    assert night.mean() < 0.7 * day.mean()
+    assert night[2] / night[0] > 1.4 * day[2] / day[0]
 
 
 @pytest.mark.parametrize("place", places.FIXED_PLACES)
