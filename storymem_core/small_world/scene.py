@@ -1,0 +1,106 @@
+"""One shot of the small world, as a row of plain values: what a text says of it, and what none says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from .actions import ACTIONS
+from .camera import FRAMINGS, MOVES
+from .places import FIXED_PLACES, TIMES
+
+FPS = 16
+"""Frames per second."""
+GAP = 0.38
+"""How far the friend stands behind the hero, in world units."""
+SPOILS = ("none", "blur", "flash")
+WHO = ("hero", "friend", "both")
+_PACES = {"wide": (0.25, 0.42), "medium": (0.2, 0.32)}
+"""Speeds of a walk that has room."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is seen, and where and when it is, in world units and seconds; with a cast it makes a clip."""
+
+    place: str
+    time: str
+    action: str
+    framing: str = "medium"
+    move: str = "still"
+    who: str = "hero"
+    newcomer: bool = False
+    """The friend is not there at first and comes in from the side."""
+    x0: float = 0.5
+    """Where the one who acts stands at time 0; of two, the hero."""
+    speed: float = 0.0
+    """World units per second in the direction of `facing`; only a walk goes anywhere."""
+    facing: int = 1
+    """1: to the right, -1: to the left."""
+    phase: float = 0.0
+    """Seconds by which the motion is ahead; the place is not."""
+    spoil: str = "none"
+    """Some frames are blurred by motion, or flashed over."""
+    focus: float = 0.5
+    """Where the camera looks, as an x."""
+    start: float = 0.0
+    """The time of the clip's first frame, a multiple of 1 / FPS; above 0 the clip continues another."""
+
+
+def random(rng: np.random.Generator, **fixed: Any) -> Scene:
+    """A scene by chance, but for the fields that are fixed.
+
+    It is close in three of ten scenes and wide in a quarter; two characters are never framed close, since they
+    would not fit.
+    """
+    drawn: dict[str, Any] = {
+        "place": _one(rng, FIXED_PLACES),
+        "time": _one(rng, TIMES),
+        "action": _one(rng, ACTIONS),
+        "move": _one(rng, MOVES, (0.6, 0.2, 0.2)),
+        "who": _one(rng, WHO, (0.7, 0.12, 0.18)),
+        "spoil": _one(rng, SPOILS, (0.92, 0.04, 0.04)),
+        "phase": round(float(rng.uniform(0, 8)), 3),
+        "facing": _one(rng, (-1, 1)),
+    }
+    drawn["newcomer"] = bool(rng.random() < 0.2) and (drawn | fixed)["who"] == "hero"
+    two = (drawn | fixed)["who"] == "both" or (drawn | fixed)["newcomer"]
+    drawn["framing"] = _one(rng, FRAMINGS, (0.35, 0.65, 0) if two else (0.2, 0.35, 0.45))
+    middle, shift, haste = (float(value) for value in rng.random(3))
+    said = drawn | fixed
+    near = said["framing"] == "close"
+    walks = said["action"] == "walks"
+    slow, fast = (0.12, 0.18) if near or two else _PACES[said["framing"]]
+    speed = slow + (fast - slow) * haste if walks else 0.0
+    centre = 0.5 + (0.1 if two or walks else 0.4) * (middle - 0.5)
+    # A walk passes the centre after a second, so that a clip that continues it is in view too.
+    ahead = (GAP / 2 if two else 0.0) - speed
+    geometry = {
+        "speed": round(speed, 3),
+        "focus": round(centre + (0.06 if near or two else 0.24) * (shift - 0.5), 3),
+        "x0": round(centre + said["facing"] * ahead, 3),
+    }
+    return Scene(**(said | geometry | fixed))
+
+
+def continued(scene: Scene, frames: int, overlap: int, speed: float | None = None) -> Scene:
+    """The scene that goes on from a clip of `scene`.
+
+    Args:
+        frames: of the clip before.
+        overlap: at the same speed, the clip's first `overlap` frames are the last ones of the clip before.
+        speed: of a walk from now on; in the last of the shared frames it is where it was before.
+    """
+    start = scene.start + (frames - overlap) / FPS
+    if speed is None or speed == scene.speed:
+        return replace(scene, start=start)
+    joint = scene.start + (frames - 1) / FPS
+    x0 = scene.x0 + scene.facing * (scene.speed - speed) * joint
+    return replace(scene, start=start, speed=speed, x0=x0)
+
+
+def _one(rng: np.random.Generator, choices: Sequence[Any], chances: Sequence[float] | None = None) -> Any:
+    return choices[int(rng.choice(len(choices), p=chances))]
