@@ -92,7 +92,7 @@ def _arriving(scene: Scene, time: np.ndarray) -> Pose:
     begin, end = ENTRY
     share = np.clip((time - begin) / (end - begin), 0, 1)
     left, _, side = camera.window(scene.framing, scene.move, 0.0, scene.focus)
-    edge = left if scene.facing > 0 else left + side
+    edge = float(left if scene.facing > 0 else left + side)
     behind = scene.x0 - scene.facing * GAP
     # At first beyond the edge by more than half a character's width; then slower and slower.
     away = (abs(behind - edge) + 0.3) * (1 - share) ** 1.5

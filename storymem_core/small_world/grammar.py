@@ -87,6 +87,11 @@ MANNERS = (
 OPENINGS = (
     "then", "now", "later", "look", "here", "and so", "at last", "soon", "once upon a time", "meanwhile",
 )  # fmt: skip
+TAILS = (
+    "with a smile", "humming a song", "listening to the wind", "dreaming of adventures", "full of wonder",
+    "thinking of the way back", "for joy", "to a merry tune", "with a happy heart", "without a care",
+    "while all the world is quiet", "after a long way", "looking around", "as in a story", "at ease",
+)  # fmt: skip
 _SYLLABLES = ("ba", "do", "fi", "gu", "ka", "lo", "mi", "nu", "pe", "ra", "so", "ti", "vu", "wa", "zo")
 
 _WORD = re.compile(r"[^\W_]+")
@@ -117,18 +122,19 @@ def prompt(scene: Scene, rng: np.random.Generator | None = None) -> str:
     who = words.mood(words.one(CASTS[scene.who]))
     does = words.manner(words.one(verbs[scene.action]))
     where = f"{setting.going if going else setting.staying} {words.one(setting.names)}"
-    when = words.one(TIMES[scene.time])
+    when, tail = words.one(TIMES[scene.time]), words.tail()
+    doing = [who, does, where]
     framing, move = words.one(FRAMINGS[scene.framing]), words.one(MOVES[scene.move])
     arrival = [[words.one(ARRIVALS)]] if scene.newcomer else []
     # A camera that nobody mentions stands still.
     moved = [] if scene.move == "still" and words.may(0.7) else [move]
     layout = words.layout()
     if layout == 0:
-        sentences = [[f"{framing}:", who, does, where, when], *arrival, moved]
+        sentences = [[f"{framing}:", *doing, when, tail], *arrival, moved]
     elif layout == 1:
-        sentences = [[f"{when},", who, does, where], *arrival, [", ".join([framing, *moved])]]
+        sentences = [[f"{when},", *doing, tail], *arrival, [", ".join([framing, *moved])]]
     else:
-        sentences = [[words.opening(), who, does, where, when], *arrival, [", ".join([framing, *moved])]]
+        sentences = [[words.opening(), *doing, when, tail], *arrival, [", ".join([framing, *moved])]]
     return " ".join(_sentence(words.padded(sentence)) for sentence in sentences if sentence)
 
 
@@ -153,7 +159,7 @@ def read(text: str) -> dict[str, object]:
 class _Plain:
     """The first of everything, and nothing added."""
 
-    def one(self, phrases: Sequence[str]) -> str:
+    def one(self, phrases: tuple[str, ...]) -> str:
         return phrases[0]
 
     def may(self, chance: float) -> bool:
@@ -171,6 +177,9 @@ class _Plain:
     def opening(self) -> str:
         return ""
 
+    def tail(self) -> str:
+        return ""
+
     def padded(self, sentence: list[str]) -> list[str]:
         return sentence
 
@@ -181,7 +190,7 @@ class _Varied(_Plain):
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng = rng
 
-    def one(self, phrases: Sequence[str]) -> str:
+    def one(self, phrases: tuple[str, ...]) -> str:
         return phrases[0] if self.may(0.4) else phrases[self.rng.integers(len(phrases))]
 
     def may(self, chance: float) -> bool:
@@ -200,9 +209,12 @@ class _Varied(_Plain):
     def opening(self) -> str:
         return f"{OPENINGS[self.rng.integers(len(OPENINGS))]}," if self.may(0.4) else ""
 
+    def tail(self) -> str:
+        return TAILS[self.rng.integers(len(TAILS))] if self.may(0.2) else ""
+
     def padded(self, sentence: list[str]) -> list[str]:
         """Now and then with one to three words between its phrases that nobody knows."""
-        if not self.may(0.12):
+        if not self.may(0.15):
             return sentence
         for _ in range(self.rng.integers(1, 4)):
             place = int(self.rng.integers(len(sentence) + 1))
@@ -269,7 +281,7 @@ WORDS = frozenset(
     for said in chain(
         *(_said(spoken) for spoken in (TIMES, ACTIONS, TOGETHER, FRAMINGS, MOVES, CASTS)),
         *((setting.staying, setting.going, *setting.names) for setting in SETTINGS.values()),
-        *(ARRIVALS, MOODS, MANNERS, OPENINGS),
+        *(ARRIVALS, MOODS, MANNERS, OPENINGS, TAILS),
     )
     for word in split(said)
 )

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .actions import ACTIONS
+from .actions import ACTIONS, Action
 from .camera import FRAMINGS, MOVES
 from .places import FIXED_PLACES, TIMES
 
@@ -28,7 +28,7 @@ class Scene:
 
     place: str
     time: str
-    action: str
+    action: Action
     framing: str = "medium"
     move: str = "still"
     who: str = "hero"
@@ -53,7 +53,7 @@ class Scene:
 def random(rng: np.random.Generator, **fixed: Any) -> Scene:
     """A scene by chance, but for the fields that are fixed.
 
-    It is close in three of ten scenes and wide in a quarter; two characters are never framed close, since they
+    Three of ten scenes are close and a quarter is wide; two characters are never framed close, since they
     would not fit.
     """
     drawn: dict[str, Any] = {
