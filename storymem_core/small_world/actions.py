@@ -73,11 +73,11 @@ def pose(
         A pose with float32 arrays [T, 1, 1] or floats as fields.
     """
     seconds = np.asarray(time, np.float32).reshape(-1, 1, 1) * np.float32(speed)
-    moving = _MOTIONS[action](seconds, np.float32(phase), np.float32(facing))
-    return replace(moving, x=np.float32(x0) + moving.x, y=np.float32(y))
+    moving = _MOTIONS[action](seconds, phase, facing)
+    return replace(moving, x=x0 + moving.x, y=y)
 
 
-def _walk(seconds: np.ndarray, phase: np.float32, facing: np.float32) -> Pose:
+def _walk(seconds: np.ndarray, phase: float, facing: float) -> Pose:
     swing = _wave(seconds * 1.4 + phase)
     return Pose(
         x=facing * PACE * seconds,
@@ -91,7 +91,7 @@ def _walk(seconds: np.ndarray, phase: np.float32, facing: np.float32) -> Pose:
     )
 
 
-def _jump(seconds: np.ndarray, phase: np.float32, facing: np.float32) -> Pose:
+def _jump(seconds: np.ndarray, phase: float, facing: float) -> Pose:
     cycle = (seconds * 1.15 + phase) % 1
     flight = np.clip((cycle - 0.3) / 0.7, 0, 1)
     height = 4 * flight * (1 - flight)
@@ -99,7 +99,7 @@ def _jump(seconds: np.ndarray, phase: np.float32, facing: np.float32) -> Pose:
     arms = 0.45 + 1.6 * height + 0.4 * crouch
     return Pose(
         x=0.0,
-        rise=0.24 * height,
+        rise=0.17 * height,
         squash=1 - 0.24 * crouch + 0.08 * height,
         left_arm=arms,
         right_arm=arms,
@@ -109,7 +109,7 @@ def _jump(seconds: np.ndarray, phase: np.float32, facing: np.float32) -> Pose:
     )
 
 
-def _wave_hand(seconds: np.ndarray, phase: np.float32, facing: np.float32) -> Pose:
+def _wave_hand(seconds: np.ndarray, phase: float, facing: float) -> Pose:
     high = 2.3 + 0.5 * _wave(seconds * 2 + phase)
     left = facing < 0
     return Pose(
@@ -122,7 +122,7 @@ def _wave_hand(seconds: np.ndarray, phase: np.float32, facing: np.float32) -> Po
     )
 
 
-def _dance(seconds: np.ndarray, phase: np.float32, facing: np.float32) -> Pose:
+def _dance(seconds: np.ndarray, phase: float, facing: float) -> Pose:
     beat = facing * _wave(seconds * 1.2 + phase)
     step = np.abs(beat)
     return Pose(
@@ -137,13 +137,13 @@ def _dance(seconds: np.ndarray, phase: np.float32, facing: np.float32) -> Pose:
     )
 
 
-def _sit(seconds: np.ndarray, phase: np.float32, facing: np.float32) -> Pose:
+def _sit(seconds: np.ndarray, phase: float, facing: float) -> Pose:
     sway = _wave(seconds * 0.6 + phase)
     return Pose(
         x=0.0,
         lean=0.05 * sway,
-        left_arm=0.3 + 0.1 * sway,
-        right_arm=0.3 - 0.1 * sway,
+        left_arm=0.9 + 0.1 * sway,
+        right_arm=0.9 - 0.1 * sway,
         left_leg=1.3 + 0.06 * sway,
         right_leg=1.3 - 0.06 * sway,
         eyes_open=_blink(seconds, phase),
@@ -151,7 +151,7 @@ def _sit(seconds: np.ndarray, phase: np.float32, facing: np.float32) -> Pose:
     )
 
 
-def _sleep(seconds: np.ndarray, phase: np.float32, facing: np.float32) -> Pose:
+def _sleep(seconds: np.ndarray, phase: float, facing: float) -> Pose:
     breath = _wave(seconds * 0.5 + phase)
     return Pose(
         x=0.0,
@@ -169,12 +169,12 @@ def _wave(cycles: np.ndarray) -> np.ndarray:
     return np.sin(2 * np.pi * cycles)
 
 
-def _blink(seconds: np.ndarray, phase: np.float32) -> np.ndarray:
+def _blink(seconds: np.ndarray, phase: float) -> np.ndarray:
     """Shut for a tenth of a second, every two and a half."""
     return ((seconds / 2.5 + phase + 0.5) % 1 > 0.05).astype(np.float32)
 
 
-_MOTIONS: dict[Action, Callable[[np.ndarray, np.float32, np.float32], Pose]] = {
+_MOTIONS: dict[Action, Callable[[np.ndarray, float, float], Pose]] = {
     "walks": _walk,
     "jumps": _jump,
     "waves": _wave_hand,

@@ -133,7 +133,7 @@ def random_cast(rng: np.random.Generator) -> Cast:
 
 def _colour(rng: np.random.Generator, palette: Sequence[Colour], unlike: Sequence[Colour] = ()) -> Colour:
     while True:
-        near = palette[rng.integers(len(palette))] + rng.uniform(-_JITTER, _JITTER, 3)
+        near = palette[int(rng.integers(len(palette)))] + rng.uniform(-_JITTER, _JITTER, 3)
         red, green, blue = (round(float(value), 3) for value in np.clip(near, 0, 1))
         if not any(alike((red, green, blue), other) for other in unlike):
             return red, green, blue
