@@ -110,7 +110,7 @@ def _jump(seconds: np.ndarray, phase: float, facing: float) -> Pose:
 
 
 def _wave_hand(seconds: np.ndarray, phase: float, facing: float) -> Pose:
-    high = 2.3 + 0.5 * _wave(seconds * 2 + phase)
+    high = 2.45 + 0.45 * _wave(seconds * 2 + phase)
     left = facing < 0
     return Pose(
         x=0.0,

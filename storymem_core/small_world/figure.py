@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -58,6 +58,9 @@ class Figure:
     @classmethod
     def of(cls, canvas: Canvas, looks: Looks, pose: Pose, kind: Kind, tint: np.ndarray) -> Figure:
         """The figure of a character in a pose."""
+        # One float64 among these numbers would turn whole frames of arithmetic into float64.
+        single = {field.name: np.asarray(getattr(pose, field.name), np.float32) for field in fields(pose)}
+        pose = Pose(**single)
         build = _BUILDS[looks.build]
         if kind == "friend":
             # The smaller one needs the larger head: its face is still to be seen at 64 x 64.

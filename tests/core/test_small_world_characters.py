@@ -93,13 +93,17 @@ def test_a_part_that_is_wholly_covered_has_the_colour_of_its_looks():
     for owner, colour in colours(LOOKS, "hero").items():
         plain = np.abs(canvas.rgb - np.float32(colour)).max(-1) < 1e-5
         assert plain[canvas.owner == owner].mean() > 0.2
+        assert np.all(canvas.owner[plain] == owner)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("build", ["small", "round", "tall"])
 def test_feet_are_on_the_ground_but_for_a_jump(kind, build):
+    looks = replace(LOOKS, build=build)
+    standing = np.flatnonzero(paint(looks, Pose(), kind, size=256).owner[0].any(axis=1))
+    assert (standing[-1] + 1) / 256 == pytest.approx(FLOOR, abs=0.006)
     for action in ACTIONS:
-        owned = acted(action, replace(LOOKS, build=build), kind).owner != Owner.SKY
+        owned = acted(action, looks, kind).owner != Owner.SKY
         lowest = np.array([np.flatnonzero(frame.any(axis=1))[-1] + 1 for frame in owned]) / 64
         if action == "jumps":
             assert np.ptp(lowest) > 0.1
