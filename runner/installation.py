@@ -37,7 +37,9 @@ TEST_TOOLS = (
 # Their own requirements would bring another torchvision, flash_attn and opencv: we need the modules only.
 TEST_ORACLES = ("wan22",)
 
-SMALL_MODEL_SOURCES = ("small_models.py", "wan_shapes.py", "text_encoder.py")
+SMALL_MODEL_SOURCES = (
+    "small_models.py", "wan_shapes.py", "text_encoder.py", "vocabulary.py", "lora_settings.py"
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

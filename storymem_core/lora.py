@@ -39,6 +39,7 @@ class LoraReport:
         why: the rule that gave the scale, in words.
         mode: "mi2v" (one start frame), "mm2v" (several) or None if nothing tells.
         expert: "high" or "low" noise, or None if nothing tells.
+        spacing: S of the memory's positions in training, or None if nothing tells.
     """
 
     file: str
@@ -49,6 +50,7 @@ class LoraReport:
     why: str
     mode: str | None
     expert: str | None
+    spacing: float | None = None
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,7 @@ def convert(
     told = _told(metadata or {})
     layout = "peft" if any(_PEFT_NAME.match(name) for name in state) else "comfyui"
     mode, expert = _mode_and_expert(Path(path), told)
+    spacing = float(told["S"]) if isinstance(told.get("S"), int | float) else None
     if layout == "comfyui" and scaling in ("auto", "comfyui"):
         if not any(_FACTOR.search(name) for name in state):
             raise StoryMemError(
@@ -136,7 +139,7 @@ def convert(
                 remedy="Choose a LoRA of Wan2.2, as released by StoryMem, in PEFT's or in ComfyUI's layout.",
             )
         why = "ComfyUI's layout: its loader takes .alpha / r, or 1 without .alpha"
-        report = LoraReport(str(path), layout, None, None, None, why, mode, expert)
+        report = LoraReport(str(path), layout, None, None, None, why, mode, expert, spacing)
         return LoraFile(dict(state), report)
     layers = _layers(state, path, prefix=_PREFIX if layout == "peft" else _NO_PREFIX)
     rule = _rule(scaling, told, config or {}, layers, Path(path))
@@ -155,31 +158,9 @@ def convert(
         scales.add((rank, alpha, scale))
     ranks, alphas, factors = (set(values) for values in zip(*scales, strict=True))
     report = LoraReport(
-        str(path), layout, _only(ranks), _only(alphas), _only(factors), rule.why, mode, expert
+        str(path), layout, _only(ranks), _only(alphas), _only(factors), rule.why, mode, expert, spacing
     )
     return LoraFile(converted, report)
-
-
-def warnings(
-    report: Mapping[str, Any], *, expert: str | None = None, overlap: int | None = None
-) -> tuple[str, ...]:
-    """What is suspicious about a file's use, for people; empty if nothing is.
-
-    Args:
-        report: the fields of a LoraReport, as the host's adapter notes them on a model.
-        expert: "high" or "low", the model that it is applied to; None to leave this unchecked.
-        overlap: start frames of a continued shot: 1 needs an MI2V file, 5 and more MM2V; None as above.
-    """
-    found = []
-    file, trained_for = report["file"], report["mode"]
-    if expert and report["expert"] and report["expert"] != expert:
-        found.append(f"{file} is for the {report['expert']}-noise expert, not for the {expert}-noise one")
-    mode = {None: None, 1: "mi2v"}.get(overlap, "mm2v")
-    if mode and trained_for and trained_for != mode:
-        found.append(
-            f"{file} was trained for {trained_for.upper()}; an overlap of {overlap} needs {mode.upper()}"
-        )
-    return tuple(found)
 
 
 def _load(path: Path) -> tuple[State, dict[str, str]]:
@@ -276,7 +257,7 @@ def _told(metadata: Mapping[str, str]) -> dict[str, Any]:
             parsed = value
         if key in ("lora_adapter_metadata", "adapter_config") and isinstance(parsed, dict):
             told |= {name.removeprefix("transformer."): entry for name, entry in parsed.items()}
-        elif key in ("r", "lora_alpha", "use_rslora", "mode", "expert"):
+        elif key in ("r", "lora_alpha", "use_rslora", "mode", "expert", "S"):
             told[key] = parsed
     return told
 

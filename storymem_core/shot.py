@@ -25,7 +25,7 @@ from .frames import latent_frames
 from .host import conditioning, fingerprint, lora, prompt, sampling, vae
 from .host.memory import I2V_CHANNELS, T2V_CHANNELS, give_memory, input_channels, kind
 from .host.vae import check_vae
-from .lora import warnings
+from .lora_doubts import warnings
 from .memory import MemoryBank, MemoryFrame, quantise
 from .positions import memory_positions, temporal_positions
 from .project import Project, StoredShot
@@ -113,7 +113,7 @@ def make(
         return found, True
     changed = project.changes(plan.id, made_of)
     log.info("shot %s is made: %s", plan.id, "new" if changed is None else f"changed: {', '.join(changed)}")
-    for doubt in doubts(models, plan):
+    for doubt in doubts(models, plan, settings.spacing):
         log.warning("shot %s: %s", plan.id, doubt)
     watch = Stopwatch()
     frames = render(plan, models, settings, seen, start, watch)
@@ -249,13 +249,13 @@ def loras(models: Models) -> dict[str, Any] | None:
     return notes if any(notes.values()) else None
 
 
-def doubts(models: Models, plan: ShotPlan) -> list[str]:
-    """LoRAs that seem to be made for the other expert, or for another overlap than this shot's."""
+def doubts(models: Models, plan: ShotPlan, spacing: float) -> list[str]:
+    """LoRAs that seem to be made for the other expert, or for another overlap or spacing than this shot's."""
     return [
         doubt
         for expert, notes in (loras(models) or {}).items()
         for note in notes
-        for doubt in warnings(note, expert=expert, overlap=plan.dropped or None)
+        for doubt in warnings(note, expert=expert, overlap=plan.dropped or None, spacing=spacing)
     ]
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -20,8 +19,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from . import wan_shapes
-from .text_encoder import TextEncoderSizes
+from . import text_encoder, wan_shapes
+from .lora_settings import LoraSettings
+from .vocabulary import Vocabulary
 
 DIM, FFN, BLOCKS, VAE_DIM = 256, 512, 2, 16
 LORA_RANK, LORA_ALPHA = 8, 8
@@ -30,6 +30,8 @@ NOISE_SHARE = 1.0
 EXPERTS = ("high", "low")
 MODES = ("MI2V", "MM2V")
 CHANNELS = {"i2v": 36, "t2v": 16}
+VOCABULARY = Vocabulary(buckets=256, max_tokens=1024, min_tokens=0)
+"""No word is known: any two texts are told apart by their words' hashes."""
 
 # Wan 2.1 latents, per channel: mean and standard deviation of the VAE's raw output over natural videos.
 LATENT_MEAN = (
@@ -43,12 +45,11 @@ LATENT_STD = (
 
 # Scale of a layer's random weights, times 1/sqrt(inputs): the first pattern that matches a name counts.
 _GAINS = {
-    r"SelfAttention\.q\.weight": 0.25,  # T5 does not divide its logits by the root of the head's width
     r"time_projection|modulation$": 0.3,
     r"self_attn\.norm_.\.weight": 1.6,  # attention that looks at few tokens: each memory frame tells
     r"cross_attn\.norm_.\.weight": 1.4,
     r"self_attn\.o\.weight": 3.0,
-    r"cross_attn\.o\.weight": 1.2,
+    r"cross_attn\.o\.weight": 0.9,
     r"ffn\.2\.weight": 2.0,
     r"head\.head\.weight": 0.5,
     r"residual\.6\.weight": 0.5,
@@ -78,12 +79,14 @@ def make(folder: str | Path, seed: int = SEED) -> tuple[Path, ...]:
     for mode in MODES:
         for expert in EXPERTS:
             name = f"loras/storymem_small/Wan2.2-{mode}-A14B/backbone_{expert}_noise"
-            files[name] = _lora(f"{seed} {name}"), _lora_metadata(mode, expert)
+            files[name] = (
+                _lora(f"{seed} {name}"),
+                LoraSettings(LORA_RANK, LORA_ALPHA, expert, mode.lower()).metadata(),
+            )
     files["vae/storymem_small_vae"] = _vae(f"{seed} vae"), None
-    sizes = TextEncoderSizes()
     files["text_encoders/storymem_small_text_encoder"] = (
-        _random(sizes.shapes(), f"{seed} text"),
-        sizes.metadata(),
+        {text_encoder.TABLE: text_encoder.table(VOCABULARY, _seed(f"{seed} text"))},
+        text_encoder.metadata(VOCABULARY),
     )
     written = []
     for name, (state, metadata) in files.items():
@@ -105,14 +108,17 @@ def _tensor(name: str, shape: tuple[int, ...], seed: str) -> Tensor:
         return torch.full(shape, gain)
     if name.endswith("bias"):
         return 0.1 * _normal(name, shape, seed)
-    inputs = 1 if name.endswith(("modulation", "shared.weight")) else math.prod(shape[1:])
+    inputs = 1 if name.endswith("modulation") else math.prod(shape[1:])
     return gain / math.sqrt(inputs) * _normal(name, shape, seed)
 
 
 def _normal(name: str, shape: tuple[int, ...], seed: str) -> Tensor:
-    digest = hashlib.sha256(f"{seed}:{name}".encode()).digest()
-    generator = torch.Generator("cpu").manual_seed(int.from_bytes(digest[:8], "big", signed=True))
+    generator = torch.Generator("cpu").manual_seed(_seed(f"{seed}:{name}"))
     return torch.randn(shape, generator=generator)
+
+
+def _seed(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big", signed=True)
 
 
 def _diffusion_model(channels: int, seed: str) -> dict[str, Tensor]:
@@ -174,14 +180,6 @@ def _lora(seed: str) -> dict[str, Tensor]:
             name = f"base_model.model.{layer}.lora_{part}.weight"
             state[name] = _normal(name, shape, seed) * {"A": 1 / math.sqrt(inputs), "B": 0.03}[part]
     return state
-
-
-def _lora_metadata(mode: str, expert: str) -> dict[str, str]:
-    # One key only: safetensors writes several in random order, and the file must come out the same.
-    told = {
-        "r": LORA_RANK, "lora_alpha": LORA_ALPHA, "use_rslora": True, "mode": mode.lower(), "expert": expert
-    }  # fmt: skip
-    return {"lora_adapter_metadata": json.dumps(told)}
 
 
 def main() -> None:

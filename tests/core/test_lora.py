@@ -14,7 +14,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from storymem_core.errors import StoryMemError
-from storymem_core.lora import LoraReport, convert, read, warnings
+from storymem_core.lora import LoraReport, convert, read
+from storymem_core.lora_doubts import warnings
 
 RELEASED = "Wan2.2-MI2V-A14B/backbone_high_noise"
 
@@ -267,6 +268,15 @@ def test_warnings_name_what_does_not_fit():
 
 
 # What is no LoRA.
+
+
+def test_a_warning_when_the_spacing_is_not_that_of_the_training():
+    report = LoraReport("f.safetensors", "peft", 4, 4.0, 2.0, "", None, None, spacing=5.0)
+    assert warnings(asdict(report), spacing=5.0) == warnings(asdict(report)) == ()
+    assert warnings(asdict(replace(report, spacing=None)), spacing=1.0) == ()
+    assert warnings(asdict(report), spacing=1.0) == (
+        "f.safetensors was trained with the spacing 5; this shot's is 1",
+    )
 
 
 def test_missing_and_damaged_files(tmp_path):

@@ -8,10 +8,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import nodes
+from storymem_core import small_models as small
 from storymem_core.errors import StoryMemError
 from storymem_core.host import text_encoder
+from storymem_core.host.fingerprint import of_clip
 from storymem_core.host.text_encoder import NAME
-from storymem_core.text_encoder import END, TextEncoderSizes
+from storymem_core.text_encoder import TABLE, features, metadata, read, table
+from storymem_core.vocabulary import END, Vocabulary
 
 FILE = "text_encoders/storymem_small_text_encoder.safetensors"
 
@@ -40,35 +43,31 @@ def test_free_text(clip, text):
     assert torch.equal(encode(clip, text), features)
 
 
-def test_a_token_is_a_byte_and_features_have_unit_size(clip):
-    features = encode(clip, "hello")
-    assert features.shape == (1, 6, 4096)
-    assert features.square().mean().sqrt() == pytest.approx(1, abs=0.1)
+def test_a_token_is_a_word_and_features_are_rows_of_the_table(clip, small_models):
+    table, vocabulary = read(small_models / FILE)
+    for text in ("hello", "Hello, hello world!", ""):
+        ids = torch.tensor([vocabulary.encode(text)])
+        assert ids.shape[1] == len(text.split()) + 1
+        assert torch.equal(encode(clip, text), features(ids, table))
 
 
 def test_very_long_text_is_cut_with_a_warning(clip, caplog):
-    limit = TextEncoderSizes().max_tokens
+    limit = small.VOCABULARY.max_tokens
     long = encode(clip, "word " * 20_000)
     assert long.shape == (1, limit, 4096)
-    assert "100000 bytes" in caplog.text
+    assert "20000 words" in caplog.text
     tokens = clip.tokenize("word " * 20_000)[NAME]
     assert len(tokens) == 1
     assert tokens[0][-1] == (END, 1.0)
     caplog.clear()
-    assert encode(clip, "w" * (limit - 1)).shape == (1, limit, 4096)
+    assert encode(clip, "w " * (limit - 1)).shape == (1, limit, 4096)
     assert "StoryMem" not in caplog.text
 
 
 def test_texts_differ_and_weights_count(clip):
-    texts = ["a red cat", "a red dog", "a dog red", "A red cat", "a (red:1.5) cat"]
+    texts = ["a red cat", "a red dog", "a green dog", "a red", "a (red:1.5) cat"]
     means = torch.stack([encode(clip, text).mean(dim=1)[0] for text in texts])
     assert torch.pdist(means).min() > 0.1
-
-
-def test_words_in_context_differ(clip):
-    """A token's features depend on its neighbours: the encoder attends."""
-    one, two = encode(clip, "red cat"), encode(clip, "red dog")
-    assert (one[0, 0] - two[0, 0]).abs().max() > 0.05
 
 
 def test_unload_and_clone(clip):
@@ -78,38 +77,50 @@ def test_unload_and_clone(clip):
     assert torch.equal(encode(clip.clone(), "a cat"), before)
 
 
-def test_padding_is_masked(small_models, tmp_path):
-    """An encoder that pads gives the same features in front, and zeros behind."""
-    path = tmp_path / "padded.safetensors"
-    save_file(load_file(small_models / FILE), path, TextEncoderSizes(min_tokens=32).metadata())
-    padded = encode(text_encoder.load(path), "a cat")
-    plain = encode(text_encoder.load(small_models / FILE), "a cat")
-    assert padded.shape == (1, 32, 4096)
-    assert torch.allclose(padded[:, :6], plain, atol=1e-4)
-    assert not padded[:, 6:].any()
+# A trained world's encoder: known words, and every text as long as in training.
+WORLD = Vocabulary(("cat", "hero", "the", "walks"), buckets=3, max_tokens=7, min_tokens=7)
+WORLD_TEXTS = ["The hero walks.", "", "The hero's cat walks, walks and walks far away, again."]
 
 
-def test_a_larger_trained_encoder_fits_the_same_interface(tmp_path):
-    sizes = TextEncoderSizes(layers=3, heads=2, head_width=32, ffn=96, max_tokens=16)
-    state = {name: torch.randn(shape) * 0.02 for name, shape in sizes.shapes().items()}
-    save_file(state, tmp_path / "trained.safetensors", sizes.metadata())
-    clip = text_encoder.load(tmp_path / "trained.safetensors")
-    assert encode(clip, "x" * 99).shape == (1, 16, 4096)
-    assert_holds(clip, state)
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    path = tmp_path_factory.mktemp("world") / "world.safetensors"
+    save_file({TABLE: table(WORLD, 5)}, path, metadata(WORLD))
+    return text_encoder.load(path)
 
 
-def test_every_weight_of_the_file_is_used(small_models):
-    assert_holds(text_encoder.load(small_models / FILE), load_file(small_models / FILE))
+@pytest.mark.parametrize("text", WORLD_TEXTS)
+def test_training_and_the_host_read_the_same_numbers(world, text):
+    """Padding, cutting and the end token included."""
+    expected = features(torch.tensor([WORLD.encode(text)]), table(WORLD, 5))
+    assert torch.equal(encode(world, text), expected)
+    assert expected.shape == (1, 7, 4096)
 
 
-def assert_holds(clip, state):
-    prefix = f"{NAME}.transformer."
-    loaded = clip.cond_stage_model.state_dict()
-    assert {name for name in loaded if name.startswith(prefix)} == {prefix + name for name in state}
-    for name, weight in state.items():
-        assert torch.equal(loaded[prefix + name].float(), weight.to(loaded[prefix + name].dtype).float()), (
-            name
-        )
+def test_a_weight_moves_its_own_word_only(world):
+    plain, weighted = encode(world, "the hero walks"), encode(world, "the (hero:1.5) walks")
+    assert torch.allclose(weighted[:, 1], 1.5 * plain[:, 1])
+    assert torch.equal(weighted[:, 2:], plain[:, 2:])
+
+
+def test_ids_have_names(world):
+    tokens = world.tokenize("The hero flies")[NAME][0]
+    named = world.tokenizer.untokenize(tokens)
+    assert [name for _, name in named][:2] == ["the", "hero"]
+    assert [name for _, name in named][2].startswith("<unknown")
+    assert [name for _, name in named][3:] == ["<end>", "<pad>", "<pad>", "<pad>"]
+    assert world.tokenizer.decode([token for token, _ in tokens[:2]]) == "the hero"
+
+
+def test_the_vocabulary_counts_in_a_fingerprint(world, tmp_path):
+    other = Vocabulary(("cat", "hero", "walks", "the"), buckets=3, max_tokens=7, min_tokens=7)
+    save_file({TABLE: table(WORLD, 5)}, tmp_path / "other.safetensors", metadata(other))
+    assert of_clip(text_encoder.load(tmp_path / "other.safetensors")) != of_clip(world)
+
+
+def test_the_weights_of_the_file_are_the_models(small_models):
+    loaded = text_encoder.load(small_models / FILE).cond_stage_model.state_dict()
+    assert torch.equal(loaded[f"{NAME}.transformer.{TABLE}"], load_file(small_models / FILE)[TABLE])
 
 
 def test_another_model_is_refused(small_models):

@@ -1,0 +1,36 @@
+"""What is suspicious about a LoRA's use: it runs, and does not do what its maker meant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def warnings(
+    report: Mapping[str, Any],
+    *,
+    expert: str | None = None,
+    overlap: int | None = None,
+    spacing: float | None = None,
+) -> tuple[str, ...]:
+    """What is suspicious about a file's use, for people; empty if nothing is.
+
+    Args:
+        report: the fields of a LoraReport, as the host's adapter notes them on a model.
+        expert: "high" or "low", the model that it is applied to; None to leave this unchecked.
+        overlap: start frames of a continued shot: 1 needs an MI2V file, 5 and more MM2V; None as above.
+        spacing: S of the shot's memory; None as above.
+    """
+    found = []
+    file, trained_for = report["file"], report["mode"]
+    if expert and report["expert"] and report["expert"] != expert:
+        found.append(f"{file} is for the {report['expert']}-noise expert, not for the {expert}-noise one")
+    mode = {None: None, 1: "mi2v"}.get(overlap, "mm2v")
+    if mode and trained_for and trained_for != mode:
+        found.append(
+            f"{file} was trained for {trained_for.upper()}; an overlap of {overlap} needs {mode.upper()}"
+        )
+    trained_with = report.get("spacing")
+    if spacing is not None and trained_with is not None and trained_with != spacing:
+        found.append(f"{file} was trained with the spacing {trained_with:g}; this shot's is {spacing:g}")
+    return tuple(found)
