@@ -8,7 +8,7 @@ import numpy as np
 
 from ..memory_frame import quantise
 from . import camera, characters, places
-from .actions import Pose, pose
+from .actions import PACE, Pose, pose
 from .canvas import Canvas
 from .looks import Cast, Looks
 from .owners import Kind
@@ -74,7 +74,7 @@ def actors(scene: Scene, cast: Cast, time: np.ndarray) -> list[tuple[Kind, Looks
     """Who is painted, from the back to the front, and how each stands at `time` [T], the shot's seconds."""
 
     def acting(x0: float, phase: float) -> Pose:
-        return pose(scene.action, time, x0=x0, speed=scene.speed, facing=scene.facing, phase=phase)
+        return pose(scene.action, scene.action_time(time), x0=x0, facing=scene.facing, phase=phase)
 
     lead = acting(scene.x0, scene.phase)
     if scene.who == "friend":
@@ -96,8 +96,9 @@ def _arriving(scene: Scene, time: np.ndarray) -> Pose:
     behind = scene.x0 - scene.facing * GAP
     # At first beyond the edge by more than half a character's width; then slower and slower.
     away = (abs(behind - edge) + 0.3) * (1 - share) ** 1.5
-    place = (behind + scene.facing * (scene.speed * time - away)).astype(np.float32).reshape(-1, 1, 1)
-    steps = HURRY * share + (time if scene.action == "walks" else 0)
+    on = scene.action_time(time) if scene.action == "walks" else np.zeros_like(time)
+    place = (behind + scene.facing * (PACE * on - away)).astype(np.float32).reshape(-1, 1, 1)
+    steps = on + HURRY * share
     hurrying = replace(pose("walks", steps, facing=scene.facing, phase=scene.phase), x=place)
     if scene.action == "walks":
         return hurrying

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .actions import ACTIONS, Action
+from .actions import ACTIONS, PACE, Action
 from .camera import FRAMINGS, MOVES
 from .places import FIXED_PLACES, TIMES
 
@@ -18,8 +18,8 @@ GAP = 0.38
 """How far the friend stands behind the hero, in world units."""
 SPOILS = ("none", "blur", "flash")
 WHO = ("hero", "friend", "both")
-_PACES = {"wide": (0.25, 0.42), "medium": (0.2, 0.32)}
-"""Speeds of a walk that has room."""
+_TEMPO = {"wide": (0.8, 1.3), "medium": (0.6, 1.0)}
+"""Of a walk that has room."""
 
 
 @dataclass(frozen=True)
@@ -36,18 +36,24 @@ class Scene:
     """The friend is not there at first and comes in from the side."""
     x0: float = 0.5
     """Where the one who acts stands at time 0; of two, the hero."""
-    speed: float = 0.0
-    """World units per second in the direction of `facing`; only a walk goes anywhere."""
+    speed: float = 1.0
+    """The tempo of the action; a walk goes PACE * speed world units per second where it faces."""
     facing: int = 1
     """1: to the right, -1: to the left."""
     phase: float = 0.0
-    """Seconds by which the motion is ahead; the place is not."""
+    """Where in its cycle the action is at time 0, 0..1."""
     spoil: str = "none"
     """Some frames are blurred by motion, or flashed over."""
     focus: float = 0.5
     """Where the camera looks, as an x."""
     start: float = 0.0
     """The time of the clip's first frame, a multiple of 1 / FPS; above 0 the clip continues another."""
+    ahead: float = 0.0
+    """Seconds by which the action is ahead: what keeps it going on from where it was at another tempo."""
+
+    def action_time(self, time: np.ndarray) -> np.ndarray:
+        """The action's own seconds at `time`, in seconds of the shot: for `actions.pose` at speed 1."""
+        return self.ahead + self.speed * time
 
 
 def random(rng: np.random.Generator, **fixed: Any) -> Scene:
@@ -63,7 +69,7 @@ def random(rng: np.random.Generator, **fixed: Any) -> Scene:
         "move": _one(rng, MOVES, (0.6, 0.2, 0.2)),
         "who": _one(rng, WHO, (0.7, 0.12, 0.18)),
         "spoil": _one(rng, SPOILS, (0.92, 0.04, 0.04)),
-        "phase": round(float(rng.uniform(0, 8)), 3),
+        "phase": round(float(rng.uniform()), 3),
         "facing": _one(rng, (-1, 1)),
     }
     drawn["newcomer"] = bool(rng.random() < 0.2) and (drawn | fixed)["who"] == "hero"
@@ -73,11 +79,11 @@ def random(rng: np.random.Generator, **fixed: Any) -> Scene:
     said = drawn | fixed
     near = said["framing"] == "close"
     walks = said["action"] == "walks"
-    slow, fast = (0.12, 0.18) if near or two else _PACES[said["framing"]]
-    speed = slow + (fast - slow) * haste if walks else 0.0
+    slow, fast = (0.8, 1.25) if not walks else (0.4, 0.6) if near or two else _TEMPO[said["framing"]]
+    speed = slow + (fast - slow) * haste
     centre = 0.5 + (0.1 if two or walks else 0.4) * (middle - 0.5)
     # A walk passes the centre after a second, so that a clip that continues it is in view too.
-    ahead = (GAP / 2 if two else 0.0) - speed
+    ahead = (GAP / 2 if two else 0.0) - (PACE * speed if walks else 0.0)
     geometry = {
         "speed": round(speed, 3),
         "focus": round(centre + (0.06 if near or two else 0.24) * (shift - 0.5), 3),
@@ -92,14 +98,13 @@ def continued(scene: Scene, frames: int, overlap: int, speed: float | None = Non
     Args:
         frames: of the clip before.
         overlap: at the same speed, the clip's first `overlap` frames are the last ones of the clip before.
-        speed: of a walk from now on; in the last of the shared frames it is where it was before.
+        speed: the tempo from now on; in the last of the shared frames the action is where it was before.
     """
     start = scene.start + (frames - overlap) / FPS
     if speed is None or speed == scene.speed:
         return replace(scene, start=start)
     joint = scene.start + (frames - 1) / FPS
-    x0 = scene.x0 + scene.facing * (scene.speed - speed) * joint
-    return replace(scene, start=start, speed=speed, x0=x0)
+    return replace(scene, start=start, speed=speed, ahead=scene.ahead + (scene.speed - speed) * joint)
 
 
 def _one(rng: np.random.Generator, choices: Sequence[Any], chances: Sequence[float] | None = None) -> Any:

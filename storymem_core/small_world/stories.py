@@ -38,7 +38,7 @@ def sample(seed: int) -> Story:
     """A story for training: CLIPS scenes with one cast, in places that differ.
 
     In half of the stories two scenes are at home, which is left in between. Six of ten have a friend, who
-    comes in, acts beside the hero, and alone. In a third a scene continues the one before, at its speed or
+    comes in, acts beside the hero, and alone. In a third a scene continues the one before, at its tempo or
     another.
     """
     rng = np.random.default_rng((seed, _TRAINING))
@@ -126,7 +126,7 @@ def _company(rng: np.random.Generator, count: int, *, alone_first: bool) -> tupl
 
 
 def _continued(before: Scene, rng: np.random.Generator) -> Scene:
-    """The next clip of a scene, after one or MOTION shared frames, at the same speed or (a walk) another."""
+    """The next clip of a scene, after one or MOTION shared frames, at the same tempo or another."""
     overlap = 1 if rng.random() < 0.5 else MOTION
     haste = float(rng.uniform(0.5, 1.6)) if rng.random() < 0.5 else 1.0
     return scene.continued(before, LENGTH, overlap, speed=before.speed * haste)
