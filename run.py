@@ -25,6 +25,8 @@ def needed(arguments: Arguments) -> installation.Installation:
         return installation.light()
     if arguments.command in ("test", "mutants"):
         return installation.with_tests()
+    if arguments.command == "train":
+        return installation.with_training()
     return installation.full()
 
 

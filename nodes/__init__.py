@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
+from ..storymem_core.host import weights
 from . import aesthetics, conditioning, film, keyframes, lora, memory, sampling, script, story, text_encoder
 
 
 class StoryMemExtension(ComfyExtension):
+    async def on_load(self) -> None:
+        weights.offer()
+
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         topics = (
             script, memory, keyframes, aesthetics, text_encoder, lora, conditioning, sampling, film, story,

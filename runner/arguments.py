@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from storymem_core.training.recipes import RECIPES
+
 from .installation import ROOT
 
 DEMO_GRAPH = ROOT / "workflows" / "api" / "story_demo.json"
@@ -25,6 +27,7 @@ class Arguments:
     out: Path | None = None
     plan: bool = False
     name: str = ""
+    minutes: float | None = None
     rest: tuple[str, ...] = ()
 
 
@@ -60,6 +63,13 @@ def _parser() -> argparse.ArgumentParser:
     bench = commands.add_parser("bench", help="run one benchmark")
     bench.add_argument("name", choices=_benchmarks(), metavar="NAME", help=", ".join(_benchmarks()))
 
+    train = commands.add_parser("train", help="train the small world's models")
+    train.add_argument("name", choices=sorted(RECIPES), metavar="SIZE", help=", ".join(sorted(RECIPES)))
+    train.add_argument("--out", type=Path, metavar="DIR", required=True, help="where all of it is kept")
+    train.add_argument(
+        "--minutes", type=_minutes, metavar="N", help="stop in time; the same command goes on"
+    )
+
     mutants = commands.add_parser("mutants", help="sabotage the code, way by way: a test must turn red")
     mutants.add_argument("rest", nargs="*", metavar="NAME", help="only these")
     return parser
@@ -83,6 +93,13 @@ def _file(word: str) -> Path:
     if not path.is_file():
         raise argparse.ArgumentTypeError(f"there is no file {word!r}")
     return path
+
+
+def _minutes(word: str) -> float:
+    minutes = float(word)
+    if not minutes > 0:
+        raise argparse.ArgumentTypeError(f"a time in minutes is above 0 (got {word})")
+    return minutes
 
 
 def _seed(word: str) -> int:

@@ -21,6 +21,12 @@ def run(arguments: Arguments, installed: Installation, say: Callable[[str], None
         return 0
     if arguments.command == "bench":
         return _script(ROOT / "benchmarks" / f"{arguments.name}.py", (), installed.host)
+    if arguments.command == "train":
+        # Not at the top: only this command's environment has what the trainer imports.
+        from storymem_core.training.command import train
+
+        assert arguments.out
+        return train("all", arguments.name, arguments.out, arguments.minutes, say)
     if arguments.command == "mutants":
         return _script(ROOT / "tests" / "mutants.py", arguments.rest, installed.host)
     if arguments.command == "test":

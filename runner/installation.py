@@ -31,9 +31,8 @@ HOST_SHA256 = "de5d0c3204f9235bfa8e5b4e64d4b33439103b0fae9e668cfc25baecd467134a"
 # torch has a step of its own; the templates are 100 MB of pictures that nothing here needs.
 HOST_LEAVES_OUT = ("torch", "torchvision", "torchaudio", "comfyui-workflow-templates")
 
-TEST_TOOLS = (
-    "pytest", "hypothesis", "ruff", "mypy", "playwright", "scikit-image", "scikit-learn", "diffusers", "peft",
-)  # fmt: skip
+TRAINING = ("diffusers", "peft", "accelerate")
+TEST_TOOLS = ("pytest", "hypothesis", "ruff", "mypy", "playwright", "scikit-image", "scikit-learn")
 # Their own requirements would bring another torchvision, flash_attn and opencv: we need the modules only.
 TEST_ORACLES = ("wan22",)
 
@@ -81,10 +80,15 @@ def full() -> Installation:
     )
 
 
+def with_training() -> Installation:
+    """The same folder with what the trainer needs."""
+    return Installation(full().environment.extended(_pip_step("training", TRAINING)))
+
+
 def with_tests() -> Installation:
-    """The same folder with the tools that the tests need."""
+    """The same folder with the tools that the tests need; the trainer's are among them."""
     return Installation(
-        full().environment.extended(
+        with_training().environment.extended(
             _pip_step("test tools", TEST_TOOLS), _pip_step("test oracles", ["--no-deps", *TEST_ORACLES])
         )
     )

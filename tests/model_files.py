@@ -7,6 +7,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from storymem_core.weights import SHIPPED
+
 KINDS = MappingProxyType(
     {
         "unet_name": "diffusion_models",
@@ -30,12 +32,15 @@ def named(graph: Mapping[str, Any]) -> set[str]:
 
 
 def with_placeholders(models: Path, graph: Mapping[str, Any], folder: Path) -> Path:
-    """`folder` as a models folder: the files of `models`, and empty ones that only the graph names."""
+    """`folder` as a models folder: the files of `models`, and empty ones that only the graph names.
+
+    What the pack itself brings is neither: it must be found where it is.
+    """
     for path in models.rglob("*.safetensors"):
         link = folder / path.relative_to(models)
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(path)
-    for name in named(graph):
+    for name in named(graph) - set(SHIPPED):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.is_symlink():

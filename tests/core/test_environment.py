@@ -165,9 +165,9 @@ def test_pip_is_held_to_the_pins(tmp_path, monkeypatch):
         installation, "_run", lambda command, variables: commands.append([str(w) for w in command])
     )
     for step in installation.with_tests().environment.steps:
-        if step.name.startswith(("torch", "test", "requirements")):
+        if step.name.startswith(("torch", "training", "test", "requirements")):
             step.run(tmp_path, False)
-    assert len(commands) == 5
+    assert len(commands) == 6
     assert all(command[command.index("-c") + 1] == str(installation.PINS) for command in commands)
 
 

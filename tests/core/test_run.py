@@ -51,6 +51,11 @@ def test_demo_takes_seed_references_and_a_folder(tmp_path):
     assert given == Arguments("demo", seed=3, references=tuple(pictures), out=Path("tale"))
 
 
+def test_train_takes_a_size_a_folder_and_a_time():
+    given = parse(["train", "tiny", "--out", "dir", "--minutes", "25"])
+    assert given == Arguments("train", name="tiny", out=Path("dir"), minutes=25.0)
+
+
 def test_every_word_of_test_is_kept():
     assert parse(["test", "core", "-k", "a or b", "--lf"]).rest == ("core", "-k", "a or b", "--lf")
 
@@ -66,6 +71,9 @@ def test_every_word_of_test_is_kept():
         (["demo", "--seed", "-1"], "a seed is 0 to"),
         (["demo", "--reference", "absent.png"], "there is no file 'absent.png'"),
         (["bench", "absent"], "invalid choice: 'absent'"),
+        (["train", "huge", "--out", "x"], "invalid choice: 'huge'"),
+        (["train", "tiny"], "required: --out"),
+        (["train", "tiny", "--out", "x", "--minutes", "0"], "a time in minutes is above 0"),
     ],
 )
 def test_nonsense_is_told(words, told, capsys):
