@@ -1,0 +1,62 @@
+"""All of a training as a models folder of ComfyUI, under the names of the models that the pack ships."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from .. import text_encoder, weights
+from ..lora_settings import LoraSettings
+from ..vocabulary import Vocabulary
+from . import export
+from .recipes import Recipe
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What the stages made; keys of the mappings are "high" and "low".
+
+    Attributes:
+        vae: state dict of an AutoencoderKLWan whose latents have Wan's mean and std.
+        base: state dicts of WanTransformer3DModels.
+        lora: adapter weights on them, under PEFT's names.
+        table: of the text encoder, [len(vocabulary), 4096].
+        vocabulary: that the texts were encoded with.
+    """
+
+    vae: Mapping[str, Tensor]
+    base: Mapping[str, Mapping[str, Tensor]]
+    lora: Mapping[str, Mapping[str, Tensor]]
+    table: Tensor
+    vocabulary: Vocabulary
+
+
+def write(folder: Path, recipe: Recipe, trained: Trained) -> tuple[Path, ...]:
+    """Write every file.
+
+    Returns:
+        The files that can be shipped, and after them the LoRAs in ComfyUI's layout.
+
+    Raises:
+        StoryMemError: a weight is no number in fp16, or the disk is full.
+    """
+    told = {"recipe": recipe.name}
+    words = text_encoder.metadata(trained.vocabulary)
+    files = [
+        export.write(folder / weights.VAE, export.vae_to_wan(trained.vae), told),
+        export.write(folder / weights.TEXT_ENCODER, {text_encoder.TABLE: trained.table}, words),
+    ]
+    for expert, name in weights.DIT.items():
+        files.append(export.write(folder / name, export.dit_to_wan(trained.base[expert]), told))
+    for_the_host = []
+    lora = recipe.lora
+    for expert, name in weights.LORA.items():
+        settings = LoraSettings(lora.rank, lora.alpha, expert, spacing=lora.spacing)
+        state = export.peft_lora(trained.lora[expert])
+        files.append(export.write(folder / name, state, settings.metadata()))
+        path = folder / weights.LORA_FOR_THE_HOST[expert]
+        for_the_host.append(export.write(path, export.comfyui_lora(state, settings), settings.metadata()))
+    return (*files, *for_the_host)
