@@ -93,7 +93,7 @@ def test_the_report_travels_with_the_model():
     (entry,) = reports(patched.clone())
     assert entry == {
         "file": RELEASED, "layout": "peft", "rank": 4, "alpha": 4.0, "scale": 2.0,
-        "mode": "mi2v", "expert": "high",
+        "mode": "mi2v", "expert": "high", "spacing": None,
         "why": "rslora with alpha = r, as StoryMem's released files are, told by its name",
         "strength": 0.8, "matched": 20, "total": 20,
     }  # fmt: skip
