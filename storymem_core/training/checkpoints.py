@@ -31,7 +31,7 @@ class State:
     Attributes:
         parameters: name -> trained parameter.
         mean: name -> its running average, fp32.
-        optimizer: AdamW; its moments belong to the state.
+        optimizer: its moments belong to the state.
     """
 
     def __init__(self, parameters: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer):
@@ -75,16 +75,16 @@ class State:
         return {name: _whole(tensor) for name, tensor in self._parts().items()}
 
     @torch.no_grad()
-    def fill(self, values: Mapping[str, Tensor], step: int) -> None:
-        """Take over what `tensors` gave at a step."""
-        for parameter in self.parameters.values():
-            self.optimizer.state[parameter] = {
-                "step": torch.tensor(float(step)),
-                "exp_avg": torch.zeros_like(parameter),
-                "exp_avg_sq": torch.zeros_like(parameter),
-            }
-        for name, tensor in self._parts().items():
-            tensor.copy_(_dealt(values[name], tensor))
+    def fill(self, values: Mapping[str, Tensor]) -> None:
+        """Take over what `tensors` gave."""
+        for name, parameter in self.parameters.items():
+            parameter.copy_(_dealt(values[f"weight/{name}"], parameter))
+            self.mean[name].copy_(_dealt(values[f"mean/{name}"], parameter))
+            moments = self.optimizer.state[parameter]
+            for key in [key for key in values if key.startswith("moment/") and key.endswith(f"/{name}")]:
+                value = values[key]
+                like = parameter if value.shape == parameter.shape else None
+                moments[key.split("/")[1]] = value if like is None else _dealt(value, like).to(like.device)
 
     def shapes(self) -> dict[str, list[int]]:
         """name -> shape of each trained parameter."""
@@ -95,9 +95,8 @@ class State:
         for name, parameter in self.parameters.items():
             parts[f"weight/{name}"] = parameter.detach()
             parts[f"mean/{name}"] = self.mean[name]
-            moments = self.optimizer.state.get(parameter)
-            for moment in ("exp_avg", "exp_avg_sq") if moments else ():
-                parts[f"{moment}/{name}"] = moments[moment]
+            for moment, value in self.optimizer.state.get(parameter, {}).items():
+                parts[f"moment/{moment}/{name}"] = value
         return parts
 
 
@@ -151,7 +150,7 @@ def load(folder: Path, state: State, identity: Mapping[str, Any]) -> int:
                 value=None if stored is None else list(stored.shape),
                 remedy="Train into another folder, or take the size that the checkpoint was made with.",
             )
-    state.fill(tensors, told["step"])
+    state.fill(tensors)
     return int(told["step"])
 
 

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from ..errors import StoryMemError
 from . import checkpoints
 from .journal import Journal
+from .optimizer import optimizer as make_optimizer
 from .recipes import Schedule
 
 
@@ -88,13 +89,7 @@ def train(
     """
     ends = math.inf if minutes is None else time.monotonic() + 60 * minutes
     accelerator = _accelerator(schedule.precision, device)
-    optimizer = torch.optim.AdamW(
-        [parameter for parameter in stage.model.parameters() if parameter.requires_grad],
-        lr=schedule.lr,
-        betas=schedule.betas,
-        weight_decay=schedule.weight_decay,
-    )
-    model, optimizer = accelerator.prepare(stage.model, optimizer)
+    model, optimizer = accelerator.prepare(stage.model, make_optimizer(stage.model.parameters(), schedule))
     state = checkpoints.State.of(accelerator.unwrap_model(model), optimizer)
     identity = {"stage": stage.name, "seed": seed, **stage.identity, **schedule.identity()}
     step = checkpoints.load(folder, state, identity)

@@ -17,6 +17,7 @@ class Schedule:
         floor: share of `lr` that is left at the last step.
         clip: greatest norm of the gradient.
         ema: decay of the averaged weights, which are what a stage hands on.
+        optimizer: "adamw" or "muon".
         precision: "no" (fp32) or "bf16" (autocast).
         checkpoint_every, probe_every: steps.
     """
@@ -30,22 +31,36 @@ class Schedule:
     weight_decay: float = 0.0
     clip: float = 1.0
     ema: float = 0.999
+    optimizer: str = "adamw"
     precision: str = "bf16"
     checkpoint_every: int = 500
     probe_every: int = 100
 
     def identity(self) -> dict[str, Any]:
         """All that shapes the weights: how often a run is looked at does not."""
-        told = asdict(self)
+        told: dict[str, Any] = asdict(self)
         return {key: told[key] for key in told if not key.endswith("_every")}
 
 
 @dataclass(frozen=True)
 class VaeRecipe:
-    """The VAE (stride 4x8x8, 16 latent channels) of width `base_dim` at full resolution."""
+    """The VAE (stride 4x8x8, 16 latent channels).
+
+    Attributes:
+        schedule: its batch is not used, the phases have their own.
+        phases: (share of the steps, clips a step, frames of each): pictures first, then longer and longer clips.
+        base_dim: channels at full resolution.
+        noise: standard deviation of the noise on latents in training: what is decoded must not hang on a hair.
+        size_weight: of the latents' mean square in the loss; against the noise, it keeps them near unit size.
+        stories: so many are drawn to train on.
+    """
 
     schedule: Schedule
+    phases: tuple[tuple[float, int, int], ...] = ((0.6, 4, 1), (0.15, 1, 5), (0.25, 1, 17))
     base_dim: int = 16
+    noise: float = 0.1
+    size_weight: float = 3e-4
+    stories: int = 300
 
 
 @dataclass(frozen=True)
@@ -111,7 +126,7 @@ class Recipe:
 TINY = Recipe(
     name="tiny",
     size=64,
-    vae=VaeRecipe(Schedule(steps=4000, batch=1, lr=1.5e-3, ema=0.995, checkpoint_every=400)),
+    vae=VaeRecipe(Schedule(steps=6500, batch=1, lr=4e-3, warmup=100, ema=0.995, optimizer="muon", checkpoint_every=400)),
     base=BaseRecipe(
         trunk=Schedule(steps=5000, batch=16, lr=1e-3), expert=Schedule(steps=800, batch=16, lr=4e-4)
     ),
@@ -120,7 +135,10 @@ TINY = Recipe(
 SMALL = Recipe(
     name="small",
     size=128,
-    vae=VaeRecipe(Schedule(steps=10000, batch=4, lr=1.5e-3, ema=0.995)),
+    vae=VaeRecipe(
+        Schedule(steps=12000, batch=1, lr=4e-3, warmup=100, ema=0.995, optimizer="muon"),
+        phases=((0.5, 16, 1), (0.2, 4, 5), (0.3, 2, 17)),
+    ),
     base=BaseRecipe(
         trunk=Schedule(steps=6000, batch=64, lr=8e-4), expert=Schedule(steps=1500, batch=64, lr=4e-4)
     ),

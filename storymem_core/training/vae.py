@@ -1,0 +1,202 @@
+"""Stage 1: the VAE, on pictures first, then on longer and longer clips.
+
+A picture costs a twentieth of a clip and teaches nearly all: with one frame only the last slice in time of each
+kernel is used. The layers that join and split frames therefore start as averages and copies, so that what
+pictures have taught holds for clips at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKLWan
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from ..disk import replacing
+from ..errors import StoryMemError
+from ..wan_shapes import LATENT_CHANNELS
+from .drawings import FRESH, draw, drawings
+from .loop import train
+from .recipes import Recipe, VaeRecipe
+from .vae_forward import decode, encode
+from .whitening import moments, whiten
+
+FILE = "vae.safetensors"
+_PROBED, _MEASURED = 2, 40
+"""Fresh stories that the log's PSNR and the latents' statistics are taken from."""
+_ABSOLUTE = 0.1
+"""Weight of the absolute error beside the squared one: edges and flat colours become clean sooner."""
+
+
+class Vae(nn.Module):
+    """A VAE as a module with one call: clips -> latent means and what comes back from them with noise."""
+
+    def __init__(self, recipe: VaeRecipe, seed: int = 0):
+        super().__init__()
+        with torch.random.fork_rng(devices=()):
+            torch.manual_seed(seed)
+            self.vae = AutoencoderKLWan(base_dim=recipe.base_dim, z_dim=LATENT_CHANNELS)
+        start_still(self.vae)
+
+    def forward(self, clips: Tensor, noise: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """[B, 3, T, H, W] and noise like the latents -> (latents, clips)."""
+        means = encode(self.vae, clips)[:, :LATENT_CHANNELS]
+        return means, decode(self.vae, means if noise is None else means + noise.to(means))
+
+
+class VaeStage:
+    """The VAE as a stage of `loop.train`, over drawn clips uint8 [N, T, H, W, 3]."""
+
+    name = "vae"
+
+    def __init__(self, recipe: Recipe, clips: np.ndarray, fresh: np.ndarray, seed: int = 0):
+        self.recipe, self.clips = recipe.vae, clips
+        self.model: nn.Module = Vae(recipe.vae, seed)
+        self.fresh = _tensor(fresh)
+        told: dict[str, Any] = {"size": recipe.size, "base_dim": recipe.vae.base_dim, "phases": recipe.vae.phases}
+        self.identity: Mapping[str, Any] = told | {
+            "stories": recipe.vae.stories, "noise": recipe.vae.noise, "size_weight": recipe.vae.size_weight
+        }  # fmt: skip
+
+    def loss(self, model: nn.Module, step: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """Squared and absolute error of clips in -1..1, and the latents' mean square."""
+        count, frames = phase(self.recipe, step)
+        clips = self._batch(count, frames, generator).to(_device(model))
+        side = clips.shape[-1] // 8
+        shape = (count, LATENT_CHANNELS, 1 + (frames - 1) // 4, side, side)
+        noise = self.recipe.noise * torch.randn(shape, generator=generator).to(clips)
+        means, back = model(clips, noise)
+        error = back.float() - clips
+        squared, size = error.square().mean(), means.float().square().mean()
+        loss = squared + _ABSOLUTE * error.abs().mean() + self.recipe.size_weight * size
+        return {"loss": loss, "squared": squared, "size": size}
+
+    def probe(self, model: nn.Module, step: int) -> dict[str, float]:
+        """PSNR on fresh clips, and on their middle frames as pictures."""
+        middle = self.fresh[:, :, self.fresh.shape[2] // 2, None]
+        return {"psnr": psnr(model, self.fresh), "psnr_pictures": psnr(model, middle)}
+
+    def sample(self, model: nn.Module, folder: Path, step: int) -> None:
+        """A picture: drawn frames above what comes back."""
+        from PIL import Image
+
+        clips = self.fresh[:6].to(_device(model))
+        back = torch.cat([model(clip[None])[1].float() for clip in clips])
+        rows = [part[:, :, frame] for frame in (0, -1) for part in (clips, back)]
+        sheet = torch.cat([torch.cat(list(row), -1) for row in rows], -2).clamp(-1, 1)
+        pixels = ((sheet + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
+        with replacing(folder / f"step_{step:07}.png") as path:
+            Image.fromarray(pixels).save(path, "png")
+
+    def _batch(self, count: int, frames: int, generator: torch.Generator) -> Tensor:
+        which = torch.randint(len(self.clips), (count,), generator=generator).tolist()
+        first = torch.randint(self.clips.shape[1] - frames + 1, (count,), generator=generator).tolist()
+        parts = [self.clips[clip, start : start + frames] for clip, start in zip(which, first, strict=True)]
+        return _tensor(np.stack(parts))
+
+
+def train_vae(recipe: Recipe, folder: Path, minutes: float | None = None, *, seed: int = 0, device: str = "") -> bool:
+    """Train the VAE under `folder`/vae and, once done, write its weights there in diffusers' names, fp32.
+
+    Args:
+        recipe: of the size.
+        folder: of the whole training.
+        minutes: stop after so many; the next call goes on.
+        seed: of weights and batches.
+        device: "cpu" or ""; empty for a GPU if there is one.
+
+    Returns:
+        Whether it is done: then `FILE` is there and `load_vae` reads it.
+    """
+    place = folder / "vae"
+    stage = VaeStage(
+        recipe,
+        drawings(place / "drawings.npy", recipe.vae.stories, recipe.size, recipe.length),
+        draw(FRESH, _PROBED, recipe.size, recipe.length),
+        seed,
+    )
+    result = train(stage, place, recipe.vae.schedule, seed=seed, minutes=minutes, device=device)
+    if result.finished:
+        finish(stage.model, recipe, place)
+    return result.finished
+
+
+def finish(model: nn.Module, recipe: Recipe, place: Path) -> None:
+    """Whiten the latents by fresh clips and write the weights."""
+    clips = draw(FRESH + _PROBED, _MEASURED, recipe.size, recipe.length)
+    whiten(model.vae.cpu(), *moments(latents(model.vae, clips)), recipe.vae.noise)
+    state = {name: tensor.detach().float().contiguous() for name, tensor in model.vae.state_dict().items()}
+    with replacing(place / FILE) as path:
+        save_file(state, path)
+
+
+def load_vae(recipe: Recipe, folder: Path) -> AutoencoderKLWan:
+    """The trained VAE of a training's folder.
+
+    Raises:
+        StoryMemError: it is not trained to its end there.
+    """
+    path = folder / "vae" / FILE
+    if not path.exists():
+        raise StoryMemError(
+            "the VAE is not trained yet", value=str(path), remedy="Train the stage vae to its end first."
+        )
+    vae = AutoencoderKLWan(base_dim=recipe.vae.base_dim, z_dim=LATENT_CHANNELS)
+    vae.load_state_dict(load_file(path))
+    return vae.eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def latents(vae: AutoencoderKLWan, clips: np.ndarray) -> list[Tensor]:
+    """Posterior means [1, 16, t, h, w] of each of some clips uint8 [N, T, H, W, 3]."""
+    device = next(vae.parameters()).device
+    with torch.autocast(device.type, torch.bfloat16):
+        return [encode(vae, _tensor(clip[None]).to(device))[:, :LATENT_CHANNELS].float().cpu() for clip in clips]
+
+
+@torch.no_grad()
+def psnr(model: nn.Module, clips: Tensor) -> float:
+    """Mean over clips [N, 3, T, H, W] in -1..1 of the PSNR, in dB, of what the VAE gives back."""
+    each = [(model(clip[None])[1].float().clamp(-1, 1) - clip).square().mean() for clip in clips.to(_device(model))]
+    return float((10 * torch.log10(4 / torch.stack(each))).mean())
+
+
+def phase(recipe: VaeRecipe, step: int) -> tuple[int, int]:
+    """Clips and frames of each at a step."""
+    along = 0.0
+    for share, count, frames in recipe.phases:
+        along += share
+        if step < along * recipe.schedule.steps:
+            break
+    return count, frames
+
+
+@torch.no_grad()
+def start_still(vae: AutoencoderKLWan) -> None:
+    """Start as a VAE of still pictures: two frames become their mean, one becomes two alike."""
+    for name, weight in vae.named_parameters():
+        if weight.ndim == 5 and weight.shape[2:] == (3, 3, 3):
+            weight[:, :, :2] *= 0.1
+        elif name.endswith("time_conv.weight"):
+            weight *= 0.1
+            identity = torch.eye(weight.shape[1])
+            if name.startswith("decoder"):
+                weight[:, :, 2, 0, 0] += identity.repeat(2, 1)
+            else:
+                weight[:, :, 1:, 0, 0] += identity[..., None] / 2
+        elif name.endswith("time_conv.bias"):
+            weight.zero_()
+
+
+def _tensor(clips: np.ndarray) -> Tensor:
+    """uint8 [N, T, H, W, 3] -> float [N, 3, T, H, W] in -1..1."""
+    return torch.from_numpy(np.array(clips)).permute(0, 4, 1, 2, 3).float() / 127.5 - 1
+
+
+def _device(model: nn.Module) -> torch.device:
+    return next(model.parameters()).device

@@ -1,0 +1,46 @@
+"""Gives a trained VAE's latents the mean and spread per channel that the host's Wan latent format assumes.
+
+An affine map goes into quant_conv and its inverse into post_quant_conv: what is decoded does not change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from diffusers import AutoencoderKLWan
+from torch import Tensor
+
+from ..small_models import LATENT_MEAN, LATENT_STD
+
+
+def moments(latents: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+    """Mean [C] and covariance [C, C], in fp64, of latents [B, C, T, H, W] over all but the channels."""
+    rows = torch.cat([part.transpose(0, 1).flatten(1) for part in latents], 1).double()
+    return rows.mean(1), torch.cov(rows)
+
+
+@torch.no_grad()
+def whiten(vae: AutoencoderKLWan, mean: Tensor, covariance: Tensor, noise: float) -> None:
+    """Change a VAE in place so that latents of these moments become uncorrelated, with LATENT_MEAN and LATENT_STD.
+
+    Args:
+        vae: with 16 latent channels.
+        mean, covariance: of its posterior means now, see `moments`.
+        noise: standard deviation that its decoder bears per channel now; told on as the posterior's variance.
+    """
+    channels = len(mean)
+    target, spread = (torch.tensor(values, dtype=torch.float64) for values in (LATENT_MEAN, LATENT_STD))
+    values, vectors = torch.linalg.eigh(covariance)
+    inverse_root = vectors @ torch.diag(values.clamp_min(1e-12).rsqrt()) @ vectors.T
+    forward = torch.diag(spread) @ inverse_root
+    backward = torch.linalg.inv(forward)
+    quant, post = vae.quant_conv, vae.post_quant_conv
+    weight, bias = quant.weight.double().flatten(1), quant.bias.double()
+    weight[:channels], bias[:channels] = forward @ weight[:channels], forward @ (bias[:channels] - mean) + target
+    weight[channels:], bias[channels:] = 0, torch.log(noise**2 * forward.square().sum(1))
+    back = post.weight.double().flatten(1)
+    post.bias.copy_(post.bias.double() + back @ (mean - backward @ target))
+    post.weight.copy_((back @ backward).reshape(post.weight.shape))
+    quant.weight.copy_(weight.reshape(quant.weight.shape))
+    quant.bias.copy_(bias)
