@@ -56,7 +56,7 @@ class VaeRecipe:
     """
 
     schedule: Schedule
-    phases: tuple[tuple[float, int, int], ...] = ((0.6, 4, 1), (0.15, 1, 5), (0.25, 1, 17))
+    phases: tuple[tuple[float, int, int], ...] = ((0.6, 4, 1), (0.25, 1, 5), (0.15, 1, 17))
     base_dim: int = 16
     noise: float = 0.1
     size_weight: float = 3e-4
@@ -126,7 +126,7 @@ class Recipe:
 TINY = Recipe(
     name="tiny",
     size=64,
-    vae=VaeRecipe(Schedule(steps=6500, batch=1, lr=4e-3, warmup=100, ema=0.995, optimizer="muon", checkpoint_every=400)),
+    vae=VaeRecipe(Schedule(steps=6000, batch=1, lr=4e-3, warmup=100, ema=0.995, optimizer="muon", checkpoint_every=400)),
     base=BaseRecipe(
         trunk=Schedule(steps=5000, batch=16, lr=1e-3), expert=Schedule(steps=800, batch=16, lr=4e-4)
     ),
