@@ -74,7 +74,7 @@ def frames(path: Path, *, start: int = 0, short_side: int | None = None) -> Iter
             for frame in _at_rate(_timed(container, stream, origin, path), start):
                 yield _upright(frame, short_side)
     except av.FFmpegError as error:
-        raise _damaged(path, error.strerror) from error
+        raise _damaged(path, error.strerror or type(error).__name__) from error
 
 
 def clip(path: Path, start: int, length: int, size: tuple[int, int]) -> np.ndarray:

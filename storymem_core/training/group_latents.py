@@ -1,0 +1,200 @@
+"""Groups of a person's own clips as cached latents, and the batches drawn from them.
+
+A file per group: all that a target needs, so that nothing else is read for it. `GroupLatents.shots` gives the
+trainer what `data.Latents.shots` gives it of the small world.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKLWan
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ..conditioning import shot_pixels
+from ..disk import digest, replacing
+from ..errors import StoryMemError
+from . import a14b, video_files
+from .curation import Curated
+from .data import Mix
+from .drawing import latents
+from .grouping import Clip, Group
+from .layout import KNOWN, Shots
+
+STARTS = {"mi2v": 1, "mm2v": 5}
+"""Start frames that a shot is given: what the one before ends with."""
+
+
+def cache_latents(
+    curated: Curated,
+    videos: str | Path,
+    out: str | Path,
+    vae: AutoencoderKLWan,
+    *,
+    size: tuple[int, int] = (832, 480),
+    say: Callable[[str], None] = print,
+) -> None:
+    """Encode every group that `out` does not have yet; groups that are gone or changed are removed.
+
+    Args:
+        curated: what `curation.curate` gave.
+        videos: the folder that it was made from.
+        out: for latents of this size alone.
+        vae: on the device that encodes.
+        size: width and height, divisible by 16.
+
+    Raises:
+        StoryMemError: a size that Wan does not make, a video that changed, or a full disk.
+    """
+    _check(size)
+    out, videos = Path(out), Path(videos)
+    clips = {clip.id: clip for clip in curated.clips}
+    wanted = {_path(out, group, clips, size): group for group in curated.groups}
+    for path in out.glob("group_*.safetensors"):
+        if path not in wanted:
+            path.unlink()
+    missing = [(path, group) for path, group in wanted.items() if not path.is_file()]
+    for number, (path, group) in enumerate(missing, 1):
+        tensors = encode(vae, group, clips, videos, size)
+        with replacing(path) as temporary:
+            save_file(tensors, temporary, {"target": group.target})
+        say(f"latents of group {number} of {len(missing)}")
+
+
+@torch.no_grad()
+def encode(
+    vae: AutoencoderKLWan, group: Group, clips: dict[str, Clip], videos: Path, size: tuple[int, int]
+) -> dict[str, Tensor]:
+    """A group's latents, fp16.
+
+    Returns:
+        video, and the conditions m2v (grey alone), mi2v, mm2v: [C, f, h, w]; memory [m, C, h, w], nearest
+        relative first, its frames in order of time.
+    """
+    target = clips[group.target]
+    video = torch.from_numpy(video_files.clip(videos / target.video, target.start, target.length, size)) / 255
+    length, height, width, _ = video.shape
+
+    def encoded(pixels: Tensor) -> Tensor:
+        return latents(vae, pixels[None])[0]
+
+    stills = [
+        torch.from_numpy(np.ascontiguousarray(picture)) / 255
+        for relative in group.relatives
+        for picture in _pictures(clips[relative.clip], relative.frames, videos, size)
+    ]
+    return {
+        "video": encoded(video),
+        "m2v": encoded(shot_pixels(None, length, height, width)),
+        **{
+            name: encoded(shot_pixels(video[:count], length, height, width)) for name, count in STARTS.items()
+        },
+        # Each picture alone, as a video of one frame.
+        "memory": torch.stack([encoded(still[None])[:, 0] for still in stills]),
+    }
+
+
+class GroupLatents:
+    """Cached groups with their texts; few are read at any time.
+
+    Args:
+        folder: where `cache_latents` wrote.
+        captions: clip id -> text, as in captions.json.
+        text: folder of the features that `a14b.cache_text` made of them.
+
+    Raises:
+        StoryMemError: nothing is cached there, or a file is damaged.
+    """
+
+    def __init__(self, folder: str | Path, captions: dict[str, str], text: str | Path):
+        self._files = sorted(Path(folder).glob("group_*.safetensors"))
+        self._captions, self._text = captions, Path(text)
+        if not self._files:
+            raise StoryMemError(
+                "there are no cached latents",
+                value=str(folder),
+                remedy="Cache the latents of the groups first.",
+            )
+        self._memory = torch.tensor([_slice(path, "memory").get_shape()[0] for path in self._files])
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def shots(self, count: int, mix: Mix, generator: torch.Generator) -> Shots:
+        """A batch by chance: fp32, its text as bf16 features.
+
+        No more memory is given than the richest group has, and only groups that have as much take part.
+        """
+        layouts = torch.tensor([mix.layouts.get(name, 0.0) for name in KNOWN])
+        layout = torch.multinomial(layouts, count, replacement=True, generator=generator).tolist()
+        frames = min(mix.memory, int(self._memory.max()))
+        rich = (self._memory >= frames).nonzero().flatten()
+        drawn = rich[torch.randint(len(rich), (count,), generator=generator)].tolist()
+        sources = [self._next(rich, group) if mix.strange else group for group in drawn]
+        names = [list(KNOWN)[index] for index in layout]
+        dropped = (torch.rand(count, generator=generator) < mix.drop_text).tolist()
+        return Shots(
+            video=torch.stack([_read(self._files[group], "video") for group in drawn]),
+            condition=torch.stack(
+                [_read(self._files[group], name) for group, name in zip(drawn, names, strict=True)]
+            ),
+            known=torch.tensor([KNOWN[name] for name in names]),
+            memory=torch.stack([self._frames(group, frames, generator) for group in sources]).transpose(1, 2),
+            text=torch.stack(
+                [self._features(group, drop) for group, drop in zip(drawn, dropped, strict=True)]
+            ),
+        )
+
+    def _frames(self, group: int, count: int, generator: torch.Generator) -> Tensor:
+        """`count` memory frames of a group: [M, C, h, w]."""
+        memory = _read(self._files[group], "memory")
+        return memory[torch.randperm(len(memory), generator=generator)[:count].sort().values]
+
+    def _features(self, group: int, dropped: bool) -> Tensor:
+        path = self._files[group]
+        with safe_open(path, "pt") as file:
+            target = file.metadata()["target"]
+        return a14b.text_features("" if dropped else self._captions.get(target, ""), self._text)
+
+    @staticmethod
+    def _next(rich: Tensor, group: int) -> int:
+        """Another group with memory enough, if there is one."""
+        place = int((rich == group).nonzero())
+        return int(rich[(place + 1) % len(rich)])
+
+
+def _pictures(clip: Clip, frames: tuple[int, ...], videos: Path, size: tuple[int, int]) -> list[np.ndarray]:
+    return [video_files.clip(videos / clip.video, clip.start + frame, 1, size)[0] for frame in frames]
+
+
+def _path(out: Path, group: Group, clips: dict[str, Clip], size: tuple[int, int]) -> Path:
+    memory = [[*clips[relative.clip], relative.frames] for relative in group.relatives]
+    return out / f"group_{digest([clips[group.target], memory, size])[:32]}.safetensors"
+
+
+def _read(path: Path, name: str) -> Tensor:
+    return _slice(path, name)[:].float()
+
+
+def _slice(path: Path, name: str) -> Tensor:
+    try:
+        with safe_open(path, "pt") as file:
+            return file.get_slice(name)
+    except (OSError, SafetensorError) as error:
+        raise StoryMemError(
+            "a file of cached latents is damaged",
+            value=str(path),
+            remedy="Remove this file and cache the latents again: it is made anew.",
+        ) from error
+
+
+def _check(size: tuple[int, int]) -> None:
+    if min(size) < 16 or any(side % 16 for side in size):
+        raise StoryMemError(
+            "width and height must be divisible by 16", value=size, remedy="Wan2.2 makes 832 x 480."
+        )

@@ -1,0 +1,367 @@
+"""What the real A14B needs: memory computed and followed through its true shapes, loading, text features."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import weakref
+
+import numpy as np
+import pytest
+import torch
+from diffusers import AutoencoderKLWan, WanTransformer3DModel
+from peft import LoraConfig, inject_adapter_in_model
+from safetensors import safe_open
+from safetensors.torch import load_file
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map_only
+
+from storymem_core import frame_file
+from storymem_core.errors import StoryMemError
+from storymem_core.training import a14b, group_latents
+from storymem_core.training.curation import Curated
+from storymem_core.training.data import Mix
+from storymem_core.training.drawing import latents
+from storymem_core.training.group_latents import GroupLatents
+from storymem_core.training.grouping import Clip, Group, Relative
+from storymem_core.training.memory_needed import A14B, GIB, Shape, memory_needed, table, tokens
+from storymem_core.training.rope import with_memory_rope
+
+LAYERS = r"blocks\.\d+\.(attn[12]\.(to_[qkv]|to_out\.0)|ffn\.net\.(0\.proj|2))"
+
+# --- memory ---
+
+
+def test_an_expert_has_the_weights_that_are_known_of_it():
+    assert A14B.weights() == 14_288_901_184
+    assert A14B.adapter(128) == 613_416_960  # the released files: .613 B
+    assert 40 * A14B.block() < A14B.weights() < 41 * A14B.block()
+
+
+def test_tokens_of_a_shot():
+    assert tokens(0) == 32_760 and tokens(10) == 48_360
+    assert tokens(2, width=128, height=64, frames=17) == 7 * 8 * 4
+
+
+def test_fsdp_shares_what_is_stored_and_nothing_that_is_computed():
+    one, eight = memory_needed(3), memory_needed(3, gpus=8)
+    for name in ("weights", "adapter", "average", "moments", "gradients"):
+        assert getattr(eight, name) == pytest.approx(getattr(one, name) / 8)
+    assert (eight.stored, eight.working) == (one.stored, one.working)
+    assert one.gathered == 0 < eight.gathered < 2.5
+    assert one.weights == pytest.approx(14.288901184e9 * 2 / 2**30)
+    assert one.moments == 2 * one.adapter == pytest.approx(2 * 4 * 0.61341696e9 / 2**30)
+    assert memory_needed(3, batch=2).stored == 2 * one.stored
+
+
+def test_the_table_has_a_row_for_each_case_and_its_columns_add_up():
+    head, _, *rows = table((0, 10), (1, 8)).splitlines()
+    assert len(rows) == 4 and head.count("|") == rows[0].count("|")
+    for row in rows:
+        *parts, total = [float(cell) for cell in row.strip("|").split("|")[2:]]
+        assert sum(parts) == pytest.approx(total, abs=0.45)  # each is rounded
+
+
+class Peak(TorchDispatchMode):
+    """Bytes of all storages that are made inside, and the most that were alive at once."""
+
+    def __init__(self, known):
+        super().__init__()
+        self.now = self.most = 0
+        self.seen = weakref.WeakSet(known)
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        tree_map_only(torch.Tensor, self.add, result)
+        return result
+
+    def add(self, tensor):
+        storage = tensor.untyped_storage()
+        if storage not in self.seen:
+            self.seen.add(storage)
+            self.change(storage.nbytes())
+            weakref.finalize(storage, self.change, -storage.nbytes())
+
+    def change(self, by):
+        self.now += by
+        self.most = max(self.most, self.now)
+
+
+def followed(shape: Shape, memory: int) -> float:
+    """GiB beyond the weights at the worst moment of a training step of true size, on fake tensors."""
+    with torch.device("meta"):
+        model = WanTransformer3DModel(
+            num_attention_heads=shape.dim // 128, ffn_dim=shape.ffn, num_layers=shape.blocks, **a14b.CHANNELS
+        ).requires_grad_(False)
+        inject_adapter_in_model(LoraConfig(r=128, use_rslora=True, target_modules=LAYERS), model)
+    model.enable_gradient_checkpointing()
+    rotation = with_memory_rope(model, 21).rope(torch.empty(1, 36, 21 + memory, 60, 104))
+    model.rope.forward = lambda latents: tuple(torch.empty(part.shape) for part in rotation)
+    with FakeTensorMode():
+        for name, module in model.named_modules():
+            for key, old in [*module._parameters.items()]:
+                if old is None:
+                    continue
+                trained = "lora_" in f"{name}.{key}"
+                full = trained or any(part in f"{name}.{key}" for part in model._keep_in_fp32_modules)
+                new = torch.empty(old.shape, dtype=torch.float32 if full else torch.bfloat16)
+                module._parameters[key] = torch.nn.Parameter(new, requires_grad=trained)
+        weights = [parameter.untyped_storage() for parameter in model.parameters()]
+        latents, text = (
+            torch.empty(1, 36, 21 + memory, 60, 104),
+            torch.empty(1, 512, 4096, dtype=torch.bfloat16),
+        )
+        with Peak(weights) as peak:
+            with torch.autocast("cpu", torch.bfloat16):
+                output = model(latents, torch.empty(1), text).sample
+            output.float().square().mean().backward()
+    return peak.most / GIB
+
+
+@pytest.mark.parametrize("memory", [0, 10])
+def test_the_formula_is_what_a_step_of_true_shape_needs(memory):
+    """Three blocks of true size: what 40 have more is the same again."""
+    shape = Shape(blocks=3)
+    need = memory_needed(memory, shape=shape)
+    assert followed(shape, memory) == pytest.approx(need.stored + need.working, rel=0.03)
+
+
+# --- the model's folder ---
+
+SMALL = {"num_attention_heads": 1, "attention_head_dim": 128, "ffn_dim": 64, "text_dim": 32, "freq_dim": 16}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A small model laid out as Wan2.2-I2V-A14B is in diffusers."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
+
+    folder = tmp_path_factory.mktemp("wan")
+    torch.manual_seed(0)
+    for name in a14b.SUBFOLDERS.values():
+        WanTransformer3DModel(**SMALL, **a14b.CHANNELS, num_layers=3).save_pretrained(folder / name)
+    words = ["<pad>", "</s>", "<unk>", "a", "hero", "walks"]
+    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, "<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
+    ).save_pretrained(folder / "tokenizer")
+    config = UMT5Config(
+        vocab_size=len(words), d_model=4096, d_kv=4, d_ff=8, num_layers=1, num_heads=2, use_cache=False
+    )
+    UMT5EncoderModel(config).save_pretrained(folder / "text_encoder")
+    return folder
+
+
+def test_an_expert_is_loaded_in_bf16_frozen_and_checkpointed(folder):
+    high, low = (a14b.load_expert(folder, expert) for expert in ("high", "low"))
+    assert not torch.equal(high.blocks[0].attn1.to_q.weight, low.blocks[0].attn1.to_q.weight)
+    assert high.blocks[0].attn1.to_q.weight.dtype == torch.bfloat16
+    assert high.blocks[0].scale_shift_table.dtype == torch.float32  # diffusers keeps it so
+    assert high.gradient_checkpointing and not any(p.requires_grad for p in high.parameters())
+    stored = load_file(folder / "transformer_2" / "diffusion_pytorch_model.safetensors")
+    assert torch.equal(low.patch_embedding.weight, stored["patch_embedding.weight"].bfloat16())
+
+
+def test_the_first_blocks_alone_can_be_loaded(folder):
+    whole, part = a14b.load_expert(folder, "high"), a14b.load_expert(folder, "high", blocks=2)
+    assert len(part.blocks) == 2
+    assert torch.equal(part.blocks[1].ffn.net[2].weight, whole.blocks[1].ffn.net[2].weight)
+    assert torch.equal(part.proj_out.weight, whole.proj_out.weight)
+
+
+def test_what_is_missing_or_damaged_or_another_model_is_told(folder, tmp_path):
+    with pytest.raises(StoryMemError, match=r"has no transformer/"):
+        a14b.load_expert(tmp_path, "high")
+    WanTransformer3DModel(**SMALL, in_channels=16, out_channels=16, num_layers=1).save_pretrained(
+        tmp_path / "transformer"
+    )
+    with pytest.raises(StoryMemError, match="image-to-video model of 36 channels"):
+        a14b.load_expert(tmp_path, "high")
+    weights = tmp_path / "transformer" / "diffusion_pytorch_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(StoryMemError, match="cannot be read"):
+        a14b.load_expert(tmp_path, "high")
+
+
+# --- text ---
+
+
+def test_text_is_encoded_once_and_padded_with_zeros(folder, tmp_path, monkeypatch):
+    told = []
+    a14b.cache_text(["a hero walks", "a  hero"], folder, tmp_path, say=told.append)
+    assert len(told) == 3  # the empty text too
+    features = a14b.text_features("a hero walks", tmp_path)
+    assert features.shape == (512, 4096) and features.dtype == torch.bfloat16
+    assert (
+        features[:4].float().abs().sum(1).min() > 0 and features[4:].abs().max() == 0
+    )  # three words and </s>
+    encode = a14b.text_encoder(folder)
+    assert torch.equal(encode("a hero walks"), features[:4])
+    assert a14b.text_features("", tmp_path)[1:].abs().max() == 0
+
+    def never(*_):
+        raise AssertionError("the encoder was loaded for nothing")
+
+    monkeypatch.setattr(a14b, "text_encoder", never)
+    a14b.cache_text(["a hero walks", ""], folder, tmp_path)
+    with pytest.raises(AssertionError, match="for nothing"):
+        a14b.cache_text(["walks"], folder, tmp_path)
+
+
+def test_text_that_was_never_encoded_or_is_damaged(folder, tmp_path):
+    with pytest.raises(StoryMemError, match="no stored features"):
+        a14b.text_features("a hero", tmp_path)
+    a14b.cache_text([], folder, tmp_path, say=lambda line: None)
+    [file] = tmp_path.iterdir()
+    file.write_bytes(b"x")
+    with pytest.raises(StoryMemError, match="no stored features"):
+        a14b.text_features("", tmp_path)
+
+
+def test_an_encoder_of_another_width(folder, tmp_path):
+    from transformers import UMT5Config, UMT5EncoderModel
+
+    (tmp_path / "tokenizer").symlink_to(folder / "tokenizer")
+    config = UMT5Config(vocab_size=6, d_model=16, d_kv=4, d_ff=8, num_layers=1, num_heads=2)
+    UMT5EncoderModel(config).save_pretrained(tmp_path / "text_encoder")
+    with pytest.raises(StoryMemError, match="4096 wide"):
+        a14b.cache_text(["a"], tmp_path, tmp_path / "text")
+    assert json.loads((tmp_path / "text_encoder" / "config.json").read_text())["d_model"] == 16
+
+
+# --- cached latents ---
+
+
+@pytest.fixture(scope="module")
+def vae():
+    torch.manual_seed(0)
+    return AutoencoderKLWan(base_dim=8, z_dim=16).eval().requires_grad_(False)
+
+
+def video(path, frames):
+    """A lossless video, so that its pictures are known to the last bit."""
+    frame_file.write(frames, path)
+    return frames
+
+
+@pytest.fixture(scope="module")
+def cached(vae, tmp_path_factory):
+    """Two groups over two videos of noise: the second has one memory frame only."""
+    videos, out = tmp_path_factory.mktemp("videos"), tmp_path_factory.mktemp("latents")
+    noise = np.random.default_rng(0).integers(0, 256, (2, 40, 32, 48, 3), np.uint8)
+    pixels = {name: video(videos / f"{name}.mkv", frames) for name, frames in zip("ab", noise, strict=True)}
+    clips = (Clip("a0", "a.mkv", 3, 9), Clip("a1", "a.mkv", 20, 9), Clip("b0", "b.mkv", 11, 9))
+    groups = (
+        Group("a0", (Relative("b0", 0.7, (0, 4)), Relative("a1", 0.6, (8,))), {}),
+        Group("b0", (Relative("a1", 0.7, (4,)),), {}),
+    )
+    curated = Curated(clips, groups, ())
+    group_latents.cache_latents(curated, videos, out, vae, size=(48, 32), say=lambda line: None)
+    return curated, videos, out, pixels
+
+
+def stored(out, target):
+    for path in out.glob("group_*"):
+        with safe_open(path, "pt") as file:
+            if file.metadata()["target"] == target:
+                return load_file(path)
+
+
+def test_a_group_is_stored_as_the_model_reads_it(cached, vae):
+    _, _, out, pixels = cached
+    group = stored(out, "a0")
+    shot = torch.from_numpy(pixels["a"][3:12]) / 255
+    assert {name: tuple(tensor.shape) for name, tensor in group.items()} == {
+        "video": (16, 3, 4, 6), "m2v": (16, 3, 4, 6), "mi2v": (16, 3, 4, 6), "mm2v": (16, 3, 4, 6),
+        "memory": (3, 16, 4, 6),
+    }  # fmt: skip
+    grey = torch.full_like(shot, 0.5)
+    expected = {
+        "video": shot,
+        "m2v": grey,
+        "mi2v": torch.cat([shot[:1], grey[1:]]),
+        "mm2v": torch.cat([shot[:5], grey[5:]]),
+    }
+    for name, film in expected.items():
+        assert torch.equal(group[name], latents(vae, film[None])[0]), name
+    stills = [pixels["b"][11], pixels["b"][15], pixels["a"][28]]
+    for latent, still in zip(group["memory"], stills, strict=True):
+        assert torch.equal(latent, latents(vae, (torch.from_numpy(still) / 255)[None, None])[0, :, 0])
+
+
+def test_only_what_is_missing_is_encoded_and_what_is_gone_removed(cached, tmp_path, monkeypatch):
+    curated, videos, out, _ = cached
+    for path in out.iterdir():
+        shutil.copy(path, tmp_path / path.name)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    options = {"size": (48, 32), "say": lambda line: None}
+    group_latents.cache_latents(curated, videos, tmp_path, None, **options)  # without a VAE: nothing to do
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    fewer = curated._replace(groups=curated.groups[:1])
+    group_latents.cache_latents(fewer, videos, tmp_path, None, **options)
+    assert len(list(tmp_path.iterdir())) == 1
+    with pytest.raises(StoryMemError, match="divisible by 16"):
+        group_latents.cache_latents(curated, videos, tmp_path, None, size=(40, 32))
+
+
+@pytest.fixture
+def batches(cached, folder, tmp_path):
+    captions = {"a0": "a hero", "b0": "walks"}
+    a14b.cache_text(captions.values(), folder, tmp_path, say=lambda line: None)
+    return GroupLatents(cached[2], captions, tmp_path), tmp_path
+
+
+CUTS = {"m2v": 1.0}
+
+
+def test_a_batch_holds_a_groups_own_latents(cached, batches):
+    data, text = batches
+    assert len(data) == 2
+    own = {target: stored(cached[2], target) for target in ("a0", "b0")}
+    words = {"a0": "a hero", "b0": "walks"}
+    seen = set()
+    for seed in range(6):
+        mix = Mix({"m2v": 0.4, "mi2v": 0.3, "mm2v": 0.3}, memory=1)
+        shots = data.shots(2, mix, torch.Generator().manual_seed(seed))
+        assert shots.memory.shape == (2, 16, 1, 4, 6) and shots.video.dtype == torch.float32
+        for row in range(2):
+            [target] = [name for name in own if torch.equal(shots.video[row], own[name]["video"].float())]
+            layout = ["m2v", "mi2v", "mm2v"][int(shots.known[row])]
+            assert torch.equal(shots.condition[row], own[target][layout].float())
+            assert any(torch.equal(shots.memory[row, :, 0], frame.float()) for frame in own[target]["memory"])
+            assert torch.equal(shots.text[row], a14b.text_features(words[target], text))
+            seen.add((target, layout))
+    assert len(seen) >= 4
+
+
+def test_groups_with_too_little_memory_are_passed_over(cached, batches):
+    data, _ = batches
+    rich = stored(cached[2], "a0")
+    for asked, given in ((3, 3), (10, 3), (0, 0)):
+        shots = data.shots(4, Mix(CUTS, memory=asked), torch.Generator().manual_seed(0))
+        assert shots.memory.shape[2] == given
+        if given:
+            assert all(torch.equal(frames, rich["memory"].float().transpose(0, 1)) for frames in shots.memory)
+
+
+def test_text_is_dropped_and_memory_taken_from_elsewhere(cached, batches):
+    data, text = batches
+    mix = Mix(CUTS, memory=1, drop_text=1.0, strange=True)
+    shots = data.shots(4, mix, torch.Generator().manual_seed(1))
+    own = {target: stored(cached[2], target) for target in ("a0", "b0")}
+    for row in range(4):
+        assert torch.equal(shots.text[row], a14b.text_features("", text))
+        [other] = [name for name in own if not torch.equal(shots.video[row], own[name]["video"].float())]
+        assert any(torch.equal(shots.memory[row, :, 0], frame.float()) for frame in own[other]["memory"])
+
+
+def test_no_latents_and_damaged_latents(cached, tmp_path):
+    with pytest.raises(StoryMemError, match="no cached latents"):
+        GroupLatents(tmp_path, {}, tmp_path)
+    (tmp_path / "group_x.safetensors").write_bytes(b"x")
+    with pytest.raises(StoryMemError, match="damaged"):
+        GroupLatents(tmp_path, {}, tmp_path)
