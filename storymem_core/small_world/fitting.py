@@ -24,6 +24,12 @@ RIDGE = 0.1
 STEPS = np.array([0.012, 0.012, 0.04, 0.05])
 """First steps of a refinement; those of x and lift are in sides of the frame."""
 ZOOM = (0.75, 1.33)
+DAMPING, FAR = 0.02, 2.0
+"""Of a refinement: how careful it is, and the largest move in steps."""
+PHASES = 16
+"""Parts of an action's cycle that are tried."""
+BLURS = (0.0, 0.4, 0.7, 1.0, 1.4)
+"""Standard deviations that are tried, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +68,10 @@ class Guess:
 
 
 class Colours(NamedTuple):
-    """colours [N, 4, 3] of PARTS, and the sum of squares that they leave unexplained in each frame: [N]."""
+    """colours [N, 4, 3] of PARTS; what they leave unexplained, [N, pixels, 3], and its squares' sum: [N]."""
 
     colours: np.ndarray
+    difference: np.ndarray
     left_over: np.ndarray
 
 
@@ -82,19 +89,50 @@ def drawn(view: View, guess: Guess) -> Layers:
     return layers(canvas, guess.looks, stacked(poses), view.kind)
 
 
-def coloured(view: View, guess: Guess, *, together: bool = False) -> Colours:
-    """The colours that explain the frames best, each frame on its own or all with the same ones."""
+def coloured(view: View, guess: Guess, *, together: bool = False, blur: float = 0.0) -> Colours:
+    """The colours that explain the frames best.
+
+    Args:
+        together: all frames have the same colours; else each has its own.
+        blur: of the frames, the standard deviation in pixels: the drawing is blurred as much. Without it thin
+            parts would take on the colours beside them.
+    """
     part = drawn(view, guess)
+    shares, rest, ground = (
+        blurred(picture, blur) for picture in (part.shares, part.rest, part.behind[..., None] * view.background)
+    )
     count = len(view.frames)
-    shares = part.shares.reshape(count, -1, 4)
-    missing = (view.frames - part.behind[..., None] * view.background) / view.light - part.rest
-    missing = missing.reshape(count, -1, 3) - GREY * shares.sum(-1, keepdims=True)
+    shares = shares.reshape(count, -1, 4)
+    missing = ((view.frames - ground) / view.light - rest).reshape(count, -1, 3)
+    missing -= GREY * shares.sum(-1, keepdims=True)
     products, toward = shares.swapaxes(1, 2) @ shares, shares.swapaxes(1, 2) @ missing
     if together:
         products, toward = (np.broadcast_to(sums.mean(0), sums.shape) for sums in (products, toward))
     colours = np.linalg.solve(products + RIDGE * np.eye(4, dtype=np.float32), toward)
-    left_over = (((missing - shares @ colours) * view.light) ** 2).sum((1, 2))
-    return Colours(colours + GREY, left_over)
+    difference = (missing - shares @ colours) * view.light
+    return Colours(colours + GREY, difference, (difference**2).sum((1, 2)))
+
+
+def sharpened(view: View, guess: Guess) -> Colours:
+    """The colours of each frame, as if the frames were not blurred."""
+    tries = [coloured(view, guess, blur=blur) for blur in BLURS]
+    return min(tries, key=lambda tried: float(tried.left_over.sum()))
+
+
+def blurred(pictures: np.ndarray, deviation: float) -> np.ndarray:
+    """Pictures [N, H, W, C] under a Gaussian blur, their edges repeated."""
+    if deviation == 0:
+        return pictures
+    reach = int(np.ceil(2.5 * deviation))
+    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / deviation) ** 2)
+    weights = (weights / weights.sum()).astype(np.float32)
+    for axis in (1, 2):
+        length = pictures.shape[axis]
+        edges = [(reach, reach) if each == axis else (0, 0) for each in range(4)]
+        wide = np.moveaxis(np.pad(pictures, edges, mode="edge"), axis, 0)
+        summed = sum(weight * wide[i : i + length] for i, weight in enumerate(weights))
+        pictures = np.moveaxis(np.asarray(summed), 0, axis)
+    return pictures
 
 
 def featured(view: View, guess: Guess) -> Guess:
@@ -107,36 +145,63 @@ def featured(view: View, guess: Guess) -> Guess:
     return guess
 
 
-def refined(view: View, guess: Guess, rounds: int) -> Guess:
-    """The guess with spots that leave less unexplained: each number is tried a step to both sides.
+def turned(view: View, guess: Guess) -> Guess:
+    """The guess with the facing, and in each frame the part of the action's cycle, that leave least unexplained.
 
-    The next round starts from where a parabola through the three values has its lowest point, with half the step.
+    Whatever part is tried, the middle of what is seen stays where it is: a body that leans stands elsewhere.
+    """
+    count, tries = len(guess.spots), []
+    again = view[np.repeat(np.arange(count), PHASES)]
+    middle = _middle(view, guess)
+    for facing in (-1, 1):
+        tried = np.repeat(guess.spots[:, None], PHASES, axis=1)
+        tried[..., 3] += np.arange(PHASES) / PHASES
+        turn = replace(guess, facing=facing, spots=tried.reshape(-1, 4))
+        tried[..., 0] += middle[:, None] - _middle(again, turn).reshape(count, -1)
+        left_over = coloured(again, replace(turn, spots=tried.reshape(-1, 4))).left_over.reshape(count, -1)
+        spots = tried[np.arange(count), left_over.argmin(axis=1)]
+        tries.append((float(left_over.min(axis=1).sum()), replace(guess, facing=facing, spots=spots)))
+    return min(tries, key=lambda tried: tried[0])[1]
+
+
+def _middle(view: View, guess: Guess) -> np.ndarray:
+    """The mean x of what is seen of the character, in world units: [N]."""
+    seen = drawn(view, guess).shares.sum(axis=(1, 3))  # [N, columns]
+    centres = (np.arange(seen.shape[1]) + 0.5) / seen.shape[1]
+    share = (seen @ centres) / np.maximum(seen.sum(axis=1), 1e-6)
+    return view.windows[:, 0] + view.windows[:, 2] * share
+
+
+def refined(view: View, guess: Guess, rounds: int) -> Guess:
+    """The guess with spots that leave less unexplained, by Gauss and Newton's method.
+
+    Each of the four numbers is moved a step to both sides; from what that does to every pixel follows where all
+    four should go together. The best spots that were met are kept, for each frame its own.
     """
     count, size = len(guess.spots), view.windows[:, 2:]
     step = np.concatenate([STEPS[:2] * size, np.broadcast_to(STEPS[2:], (count, 2))], axis=1)  # [N, 4]
     offsets = np.concatenate([np.zeros((1, 4)), np.eye(4), -np.eye(4)])
-    best, spots = np.full(count, np.inf), guess.spots
-    kept = spots
+    again = np.repeat(np.arange(count), len(offsets))
+    spots = kept = guess.spots
+    best = np.full(count, np.inf)
     for _ in range(rounds):
         tried = spots[:, None] + offsets * step[:, None]  # [N, 9, 4]
-        again = np.repeat(np.arange(count), len(offsets))
-        found = coloured(view[again], replace(guess, spots=tried.reshape(-1, 4))).left_over.reshape(count, -1)
-        lowest = found.argmin(1)
-        better = found.min(1) < best
+        found = coloured(view[again], replace(guess, spots=tried.reshape(-1, 4)))
+        left_over = found.left_over.reshape(count, -1)
+        lowest = left_over.argmin(axis=1)
+        better = left_over.min(axis=1) < best
         kept = np.where(better[:, None], tried[np.arange(count), lowest], kept)
-        best = np.minimum(best, found.min(1))
-        spots = spots + step * _lowest(found[:, :1], found[:, 1:5], found[:, 5:])
+        best = np.minimum(best, left_over.min(axis=1))
+        pixels = found.difference.reshape(count, len(offsets), -1)
+        slopes = (pixels[:, 1:5] - pixels[:, 5:]) / 2  # [N, 4, pixels], for a step
+        products = slopes @ slopes.swapaxes(1, 2)
+        damped = products * (1 + DAMPING * np.eye(4)) + 1e-9 * np.eye(4)
+        move = -np.linalg.solve(damped, slopes @ pixels[:, 0, :, None])[..., 0]
+        spots = spots + step * move.clip(-FAR, FAR)
         spots[:, 2] = spots[:, 2].clip(*ZOOM)
         step = step / 2
-    found = coloured(view, replace(guess, spots=spots)).left_over
-    return replace(guess, spots=np.where((found < best)[:, None], spots, kept))
-
-
-def _lowest(middle: np.ndarray, above: np.ndarray, under: np.ndarray) -> np.ndarray:
-    """Where, in steps from -1 to 1, a parabola through three values at 1, 0 and -1 is lowest."""
-    bend = above + under - 2 * middle
-    tip = (under - above) / np.where(bend > 1e-9, 2 * bend, 1.0)
-    return np.where(bend > 1e-9, tip.clip(-1, 1), np.where(above < under, 1.0, -1.0))
+    left_over = coloured(view, replace(guess, spots=spots)).left_over
+    return replace(guess, spots=np.where((left_over < best)[:, None], spots, kept))
 
 
 def with_colours(looks: Looks, colours: np.ndarray) -> Looks:

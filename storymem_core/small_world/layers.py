@@ -6,15 +6,15 @@ changes (eyes, blush, shade), and of what lies behind. One drawing gives all sha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import numpy as np
 
 from . import characters
 from .actions import Pose
 from .canvas import Canvas, Number, Shape
-from .looks import Colour, Looks
+from .looks import Looks
 from .owners import Kind
 
 PARTS = ("body", "pattern_colour", "hat_colour", "limbs")
@@ -41,9 +41,6 @@ class Layers:
         """The picture [T, H, W, 3] of colours [4, 3] under a light [3], before a background [T, H, W, 3]."""
         return light * (self.shares @ colours + self.rest) + self.behind[..., None] * background
 
-    def __getitem__(self, frames: slice) -> Layers:
-        return Layers(self.shares[frames], self.rest[frames], self.behind[frames])
-
 
 def layers(canvas: Canvas, looks: Looks, pose: Pose, kind: Kind = "hero") -> Layers:
     """The shares of a character that would be drawn on this canvas; the canvas stays as it is.
@@ -51,69 +48,62 @@ def layers(canvas: Canvas, looks: Looks, pose: Pose, kind: Kind = "hero") -> Lay
     Args:
         looks: its build, hat, pattern and face; its colours do not matter.
     """
-    coverages = _Coverages.on(canvas)
+    coverages = _Coverages(canvas.x, canvas.y, canvas.pixel, np.zeros((*canvas.owner.shape, 1), np.float32), canvas.owner.copy())
     characters.draw(coverages, looks, pose, kind)
-    plain, three, fourth = (
-        _colours(canvas, looks, pose, kind, chosen)
-        for chosen in ((_NONE,) * 4, (_RED, _GREEN, _BLUE, _NONE), (_NONE, _NONE, _NONE, _RED))
-    )
+    mixtures = _mixtures(replace(looks, **dict.fromkeys(PARTS, _NONE)), kind)
     shape = canvas.owner.shape
-    shares, rest = np.zeros((*shape, 4), np.float32), np.zeros((*shape, 3), np.float32)
-    behind = np.ones(shape, np.float32)
+    made = Layers(np.zeros((*shape, 4), np.float32), np.zeros((*shape, 3), np.float32), np.ones(shape, np.float32))
     # From the front to the back: what a layer adds, then how much it leaves to be seen of those behind.
-    for coverage, own, of_three, of_fourth in zip(
-        coverages.laid[::-1], plain[::-1], three[::-1], fourth[::-1], strict=True
-    ):
+    for (rows, columns, coverage), (shares, own) in zip(coverages.laid[::-1], mixtures[::-1], strict=True):
+        behind = made.behind[:, rows, columns]
         seen = behind * coverage
-        behind = behind - seen
-        for part, share in enumerate((*np.moveaxis(of_three - own, -1, 0), (of_fourth - own)[..., 0])):
-            if np.any(share):
-                shares[..., part] += seen * share
-        if np.any(own):
-            rest += seen[..., None] * own
-    return Layers(shares, rest, behind)
+        behind -= seen
+        for part in np.flatnonzero(shares):
+            made.shares[:, rows, columns, part] += seen * shares[part]
+        if own.any():
+            made.rest[:, rows, columns] += seen[..., None] * own
+    return made
 
 
+@dataclass
 class _Coverages(Canvas):
-    """Keeps how much of each pixel every shape covers, [T, H, W], instead of painting it."""
+    """Keeps how much of the pixels every shape covers, instead of painting it: (rows, columns, [T, h, w])."""
 
-    laid: list[np.ndarray]
+    laid: list[tuple[slice, slice, np.ndarray]] = field(default_factory=list)
 
-    @classmethod
-    def on(cls, canvas: Canvas) -> _Coverages:
-        made = cls(
-            canvas.x,
-            canvas.y,
-            canvas.pixel,
-            np.zeros((*canvas.owner.shape, 1), np.float32),
-            canvas.owner.copy(),
-        )
-        made.laid = []
-        return made
-
-    def paint(
-        self, shape: Shape, colour: np.ndarray, owner: int, alpha: Number = 1.0, soft: float = 0.0
-    ) -> None:
-        self.rgb.fill(0)
+    def paint(self, shape: Shape, colour: np.ndarray, owner: int, alpha: Number = 1.0, soft: float = 0.0) -> None:
+        rows, columns = self._within(shape.box, soft)
+        area = self.rgb[:, rows, columns]
+        area.fill(0)
         super().paint(shape, np.ones(1), owner, alpha, soft)
-        self.laid.append(self.rgb[..., 0].copy())
+        self.laid.append((rows, columns, area[..., 0].copy()))
 
 
+@dataclass
 class _Colours(Canvas):
-    """Keeps the colour of every shape."""
+    """Keeps the colour of every shape, instead of painting it: [3]."""
 
-    laid: list[np.ndarray]
+    laid: list[np.ndarray] = field(default_factory=list)
 
-    def paint(
-        self, shape: Shape, colour: np.ndarray, owner: int, alpha: Number = 1.0, soft: float = 0.0
-    ) -> None:
-        self.laid.append(np.asarray(colour, np.float32))
+    def paint(self, shape: Shape, colour: np.ndarray, owner: int, alpha: Number = 1.0, soft: float = 0.0) -> None:
+        self.laid.append(np.broadcast_to(np.asarray(colour, np.float32), 3))
 
 
-def _colours(
-    canvas: Canvas, looks: Looks, pose: Pose, kind: Kind, colours: Sequence[Colour]
-) -> list[np.ndarray]:
-    recorder = _Colours(canvas.x, canvas.y, canvas.pixel, canvas.rgb, canvas.owner)
-    recorder.laid = []
-    characters.draw(recorder, replace(looks, **dict(zip(PARTS, colours, strict=True))), pose, kind)
+@lru_cache(maxsize=512)
+def _mixtures(looks: Looks, kind: Kind) -> list[tuple[np.ndarray, np.ndarray]]:
+    """What each shape of a character is painted with, in any pose: how much of each of PARTS, and a rest [3]."""
+    plain, three, fourth = (
+        _painted(replace(looks, **dict(zip(PARTS, colours, strict=True))), kind)
+        for colours in ((_NONE,) * 4, (_RED, _GREEN, _BLUE, _NONE), (_NONE, _NONE, _NONE, _RED))
+    )
+    return [
+        (np.append(of_three - own, of_fourth[0] - own[0]), own)
+        for own, of_three, of_fourth in zip(plain, three, fourth, strict=True)
+    ]
+
+
+def _painted(looks: Looks, kind: Kind) -> list[np.ndarray]:
+    blank = Canvas.new(1)
+    recorder = _Colours(blank.x, blank.y, blank.pixel, blank.rgb, blank.owner)
+    characters.draw(recorder, looks, Pose(), kind)
     return recorder.laid

@@ -15,7 +15,7 @@ from . import backdrop, places
 from .actions import Action
 from .backdrop import Backdrop, shrunk
 from .canvas import Canvas
-from .fitting import Guess, View, coloured, drawn, featured, refined, with_colours
+from .fitting import Guess, View, drawn, featured, refined, sharpened, turned, with_colours
 from .layers import PARTS
 from .looks import HomeLooks, Looks
 from .owners import Kind
@@ -97,10 +97,10 @@ def see(frames: np.ndarray, scene: Scene, home: HomeLooks | None = None, kind: K
     view = View(pictures, _painted(behind, windows, home), windows, places.tint(behind.time), kind)
     guess = _glance(view)
     view = view[STARES]
-    guess = refined(view, featured(view, replace(guess, spots=guess.spots[STARES])), 2)
-    guess = refined(view, featured(view, guess), 2)
-    colours, left_over = coloured(view, guess)
-    return Seen(behind, guess, view, colours, float(np.sqrt(left_over.sum() / view.frames.size)))
+    guess = refined(view, replace(guess, spots=guess.spots[STARES]), 1)
+    guess = refined(view, turned(view, featured(view, guess)), 3)
+    found = sharpened(view, guess)
+    return Seen(behind, guess, view, found.colours, float(np.sqrt(found.left_over.sum() / view.frames.size)))
 
 
 def _painted(behind: Backdrop, windows: np.ndarray, home: HomeLooks | None) -> np.ndarray:
