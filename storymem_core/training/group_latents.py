@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -59,29 +60,28 @@ def cache_latents(
         if path not in wanted:
             path.unlink()
     missing = [(path, group) for path, group in wanted.items() if not path.is_file()]
+    if not missing:
+        return
+    grey = _encoded(vae, shot_pixels(None, curated.clips[0].length, size[1], size[0]))
     for number, (path, group) in enumerate(missing, 1):
-        tensors = encode(vae, group, clips, videos, size)
+        tensors = {**encode(vae, group, clips, videos, size), "m2v": grey}
         with replacing(path) as temporary:
             save_file(tensors, temporary, {"target": group.target})
         say(f"latents of group {number} of {len(missing)}")
 
 
-@torch.no_grad()
 def encode(
     vae: AutoencoderKLWan, group: Group, clips: dict[str, Clip], videos: Path, size: tuple[int, int]
 ) -> dict[str, Tensor]:
     """A group's latents, fp16.
 
     Returns:
-        video, and the conditions m2v (grey alone), mi2v, mm2v: [C, f, h, w]; memory [m, C, h, w], nearest
+        video, and the conditions mi2v and mm2v: [C, f, h, w]; memory [m, C, h, w], nearest
         relative first, its frames in order of time.
     """
     target = clips[group.target]
     video = torch.from_numpy(video_files.clip(videos / target.video, target.start, target.length, size)) / 255
     length, height, width, _ = video.shape
-
-    def encoded(pixels: Tensor) -> Tensor:
-        return latents(vae, pixels[None])[0]
 
     stills = [
         torch.from_numpy(np.ascontiguousarray(picture)) / 255
@@ -89,13 +89,13 @@ def encode(
         for picture in _pictures(clips[relative.clip], relative.frames, videos, size)
     ]
     return {
-        "video": encoded(video),
-        "m2v": encoded(shot_pixels(None, length, height, width)),
+        "video": _encoded(vae, video),
         **{
-            name: encoded(shot_pixels(video[:count], length, height, width)) for name, count in STARTS.items()
+            name: _encoded(vae, shot_pixels(video[:count], length, height, width))
+            for name, count in STARTS.items()
         },
         # Each picture alone, as a video of one frame.
-        "memory": torch.stack([encoded(still[None])[:, 0] for still in stills]),
+        "memory": torch.stack([_encoded(vae, still[None])[:, 0] for still in stills]),
     }
 
 
@@ -120,7 +120,9 @@ class GroupLatents:
                 value=str(folder),
                 remedy="Cache the latents of the groups first.",
             )
-        self._memory = torch.tensor([_slice(path, "memory").get_shape()[0] for path in self._files])
+        self._memory = torch.tensor(
+            [_read(path, lambda file: file.get_slice("memory").get_shape()[0]) for path in self._files]
+        )
 
     def __len__(self) -> int:
         return len(self._files)
@@ -139,9 +141,9 @@ class GroupLatents:
         names = [list(KNOWN)[index] for index in layout]
         dropped = (torch.rand(count, generator=generator) < mix.drop_text).tolist()
         return Shots(
-            video=torch.stack([_read(self._files[group], "video") for group in drawn]),
+            video=torch.stack([_tensor(self._files[group], "video") for group in drawn]),
             condition=torch.stack(
-                [_read(self._files[group], name) for group, name in zip(drawn, names, strict=True)]
+                [_tensor(self._files[group], name) for group, name in zip(drawn, names, strict=True)]
             ),
             known=torch.tensor([KNOWN[name] for name in names]),
             memory=torch.stack([self._frames(group, frames, generator) for group in sources]).transpose(1, 2),
@@ -152,13 +154,11 @@ class GroupLatents:
 
     def _frames(self, group: int, count: int, generator: torch.Generator) -> Tensor:
         """`count` memory frames of a group: [M, C, h, w]."""
-        memory = _read(self._files[group], "memory")
+        memory = _tensor(self._files[group], "memory")
         return memory[torch.randperm(len(memory), generator=generator)[:count].sort().values]
 
     def _features(self, group: int, dropped: bool) -> Tensor:
-        path = self._files[group]
-        with safe_open(path, "pt") as file:
-            target = file.metadata()["target"]
+        target = _read(self._files[group], lambda file: file.metadata()["target"])
         return a14b.text_features("" if dropped else self._captions.get(target, ""), self._text)
 
     @staticmethod
@@ -177,20 +177,26 @@ def _path(out: Path, group: Group, clips: dict[str, Clip], size: tuple[int, int]
     return out / f"group_{digest([clips[group.target], memory, size])[:32]}.safetensors"
 
 
-def _read(path: Path, name: str) -> Tensor:
-    return _slice(path, name)[:].float()
+def _tensor(path: Path, name: str) -> Tensor:
+    return _read(path, lambda file: file.get_tensor(name)).float()
 
 
-def _slice(path: Path, name: str) -> Tensor:
+def _read(path: Path, what: Callable[[Any], Any]) -> Any:
     try:
         with safe_open(path, "pt") as file:
-            return file.get_slice(name)
+            return what(file)
     except (OSError, SafetensorError) as error:
         raise StoryMemError(
             "a file of cached latents is damaged",
             value=str(path),
             remedy="Remove this file and cache the latents again: it is made anew.",
         ) from error
+
+
+@torch.no_grad()
+def _encoded(vae: AutoencoderKLWan, pixels: Tensor) -> Tensor:
+    """[F, H, W, 3] in 0..1 -> [C, f, h, w]."""
+    return latents(vae, pixels[None])[0]
 
 
 def _check(size: tuple[int, int]) -> None:
