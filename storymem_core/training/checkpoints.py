@@ -1,7 +1,7 @@
 """What a stage needs to go on: weights, their average and the optimizer's moments, in one file per step.
 
-Under FSDP each process holds a part of each tensor (a DTensor): it is gathered when stored and dealt out again
-when read. Only trained parameters are stored.
+Under FSDP each process holds a part of each tensor (a DTensor): it is gathered when stored and dealt out
+again when read. Only trained parameters are stored.
 """
 
 from __future__ import annotations
@@ -168,13 +168,15 @@ def averages(folder: Path) -> dict[str, Tensor]:
             remedy=f"Train the stage {folder.name!r} first; stages are made in the order vae, base, lora.",
         )
     tensors, _ = _read(found[-1])
-    return {name.removeprefix("mean/"): tensor for name, tensor in tensors.items() if name.startswith("mean/")}
+    means = {name: tensor for name, tensor in tensors.items() if name.startswith("mean/")}
+    return {name.removeprefix("mean/"): tensor for name, tensor in means.items()}
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, "pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, json.loads(file.metadata()["checkpoint"])  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+            return tensors, json.loads(file.metadata()["checkpoint"])
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise StoryMemError(
             "a checkpoint cannot be read",

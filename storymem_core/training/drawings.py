@@ -15,12 +15,13 @@ FRESH = 1_000_000
 
 def draw(first: int, count: int, size: int, length: int) -> np.ndarray:
     """All clips of `count` stories from seed `first` on: uint8 [clips, T, H, W, 3]."""
-    scenes = [(scene, story.cast) for story in map(stories.sample, range(first, first + count)) for scene in story.clips]
+    told = [stories.sample(seed) for seed in range(first, first + count)]
+    scenes = [(scene, story.cast) for story in told for scene in story.clips]
     return np.stack([clip.render(scene, cast, size=size, length=length).frames for scene, cast in scenes])
 
 
 def drawings(path: Path, count: int, size: int, length: int) -> np.ndarray:
-    """The clips of `count` stories, mapped from a file that is drawn if it is not there: uint8 [clips, T, H, W, 3]."""
+    """As `draw` gives them from seed 0 on, mapped from a file that is drawn if it is missing."""
     if not path.exists():
         with replacing(path) as temporary, temporary.open("wb") as file:
             np.save(file, draw(0, count, size, length))

@@ -70,7 +70,7 @@ def train(
     minutes: float | None = None,
     device: str = "cpu",
 ) -> Result:
-    """Train a stage to the end of its schedule, or as far as the minutes go; go on from a checkpoint if there is one.
+    """Train a stage to the end of its schedule, or as far as the minutes go, from its last checkpoint on.
 
     Writes under `folder`: checkpoints/ (the last two), log.jsonl (one row a step), plot.png and samples/.
     On return `stage.model` holds the averaged weights.
@@ -158,7 +158,7 @@ def _step(
         raise StoryMemError(
             f"the loss of stage {stage.name} is no longer a number at step {step}",
             value=values["loss"],
-            remedy="The last checkpoint is kept: lower the learning rate and train this stage in a new folder.",
+            remedy="The last checkpoint is kept: train this stage with a lower rate in a new folder.",
         )
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)

@@ -19,7 +19,9 @@ _MOMENTUM = 0.95
 def optimizer(parameters: Iterable[nn.Parameter], schedule: Schedule) -> torch.optim.Optimizer:
     """The optimizer that a schedule names, over the parameters that require gradients."""
     trained = [parameter for parameter in parameters if parameter.requires_grad]
-    options = {"lr": schedule.lr, "betas": schedule.betas, "weight_decay": schedule.weight_decay}
+    options: dict[str, Any] = {
+        "lr": schedule.lr, "betas": schedule.betas, "weight_decay": schedule.weight_decay
+    }  # fmt: skip
     if schedule.optimizer == "adamw":
         return torch.optim.AdamW(trained, **options)
     return Muon(trained, **options)
@@ -40,7 +42,8 @@ class Muon(torch.optim.Optimizer):
         rest = [parameter for parameter in parameters if not _is_matrix(parameter)]
         groups: list[dict[str, Any]] = [{"params": rest, "muon": False}, {"params": matrices, "muon": True}]
         super().__init__(
-            [group for group in groups if group["params"]], {"lr": lr, "betas": betas, "weight_decay": weight_decay}
+            [group for group in groups if group["params"]],
+            {"lr": lr, "betas": betas, "weight_decay": weight_decay},
         )
 
     @torch.no_grad()
@@ -59,8 +62,9 @@ class Muon(torch.optim.Optimizer):
         for shape, members in same.items():  # one product for all layers of a shape
             nesterov = []
             for parameter in members:
-                momentum = self._moment(parameter, "momentum").lerp_(parameter.grad, 1 - _MOMENTUM)
-                nesterov.append(parameter.grad.lerp(momentum, _MOMENTUM).flatten(1))
+                gradient = _gradient(parameter)
+                momentum = self._moment(parameter, "momentum").lerp_(gradient, 1 - _MOMENTUM)
+                nesterov.append(gradient.lerp(momentum, _MOMENTUM).flatten(1))
             updates = orthogonal(torch.stack(nesterov))
             size = group["lr"] * 0.2 * max(updates.shape[1:]) ** 0.5
             for parameter, update in zip(members, updates, strict=True):
@@ -71,8 +75,9 @@ class Muon(torch.optim.Optimizer):
         for parameter in parameters:
             count = self.state[parameter].setdefault("step", torch.zeros(()))
             count += 1
-            first = self._moment(parameter, "exp_avg").lerp_(parameter.grad, 1 - slow)
-            second = self._moment(parameter, "exp_avg_sq").lerp_(parameter.grad.square(), 1 - fast)
+            gradient = _gradient(parameter)
+            first = self._moment(parameter, "exp_avg").lerp_(gradient, 1 - slow)
+            second = self._moment(parameter, "exp_avg_sq").lerp_(gradient.square(), 1 - fast)
             done = float(count)
             root = (second / (1 - fast**done)).sqrt_().add_(1e-8)
             parameter.addcdiv_(first, root, value=-group["lr"] / (1 - slow**done))
@@ -103,6 +108,11 @@ def orthogonal(matrices: Tensor) -> Tensor:
         whole = polynomial @ whole
         gram = polynomial @ gram @ polynomial
     return (whole @ matrices) * size.rsqrt()
+
+
+def _gradient(parameter: Tensor) -> Tensor:
+    assert parameter.grad is not None  # `step` leaves out those without
+    return parameter.grad
 
 
 def _is_matrix(parameter: Tensor) -> bool:

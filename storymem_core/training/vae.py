@@ -1,13 +1,14 @@
 """Stage 1: the VAE, on pictures first, then on longer and longer clips.
 
-A picture costs a twentieth of a clip and teaches nearly all: with one frame only the last slice in time of each
-kernel is used. The layers that join and split frames therefore start as averages and copies, so that what
-pictures have taught holds for clips at once.
+A picture costs a twentieth of a clip and teaches nearly all: with one frame only the last slice in time of
+each kernel is used. The layers that join and split frames therefore start as averages and copies, so that
+what pictures have taught holds for clips at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from ..wan_shapes import LATENT_CHANNELS
 from .drawings import FRESH, draw, drawings
 from .loop import train
 from .recipes import Recipe, VaeRecipe
-from .vae_forward import decode, encode
+from .vae_forward import Autoencoder, decode, encode
 from .whitening import moments, whiten
 
 FILE = "vae.safetensors"
@@ -40,7 +41,7 @@ class Vae(nn.Module):
         super().__init__()
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(seed)
-            self.vae = AutoencoderKLWan(base_dim=recipe.base_dim, z_dim=LATENT_CHANNELS)
+            self.vae: Autoencoder = AutoencoderKLWan(base_dim=recipe.base_dim, z_dim=LATENT_CHANNELS)
         start_still(self.vae)
 
     def forward(self, clips: Tensor, noise: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -56,12 +57,12 @@ class VaeStage:
 
     def __init__(self, recipe: Recipe, clips: np.ndarray, fresh: np.ndarray, seed: int = 0):
         self.recipe, self.clips = recipe.vae, clips
-        self.model: nn.Module = Vae(recipe.vae, seed)
+        model = Vae(recipe.vae, seed)
+        self.model: nn.Module = model
+        self.vae = model.vae
         self.fresh = _tensor(fresh)
-        told: dict[str, Any] = {"size": recipe.size, "base_dim": recipe.vae.base_dim, "phases": recipe.vae.phases}
-        self.identity: Mapping[str, Any] = told | {
-            "stories": recipe.vae.stories, "noise": recipe.vae.noise, "size_weight": recipe.vae.size_weight
-        }  # fmt: skip
+        told = {key: value for key, value in vars(recipe.vae).items() if key != "schedule"}
+        self.identity: Mapping[str, Any] = {"size": recipe.size, **told}
 
     def loss(self, model: nn.Module, step: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Squared and absolute error of clips in -1..1, and the latents' mean square."""
@@ -100,7 +101,9 @@ class VaeStage:
         return _tensor(np.stack(parts))
 
 
-def train_vae(recipe: Recipe, folder: Path, minutes: float | None = None, *, seed: int = 0, device: str = "") -> bool:
+def train_vae(
+    recipe: Recipe, folder: Path, minutes: float | None = None, *, seed: int = 0, device: str = ""
+) -> bool:
     """Train the VAE under `folder`/vae and, once done, write its weights there in diffusers' names, fp32.
 
     Args:
@@ -122,20 +125,20 @@ def train_vae(recipe: Recipe, folder: Path, minutes: float | None = None, *, see
     )
     result = train(stage, place, recipe.vae.schedule, seed=seed, minutes=minutes, device=device)
     if result.finished:
-        finish(stage.model, recipe, place)
+        finish(stage.vae, recipe, place)
     return result.finished
 
 
-def finish(model: nn.Module, recipe: Recipe, place: Path) -> None:
+def finish(vae: Autoencoder, recipe: Recipe, place: Path) -> None:
     """Whiten the latents by fresh clips and write the weights."""
     clips = draw(FRESH + _PROBED, _MEASURED, recipe.size, recipe.length)
-    whiten(model.vae.cpu(), *moments(latents(model.vae, clips)), recipe.vae.noise)
-    state = {name: tensor.detach().float().contiguous() for name, tensor in model.vae.state_dict().items()}
+    whiten(vae.cpu(), *moments(latents(vae, clips)), recipe.vae.noise)
+    state = {name: tensor.float().contiguous() for name, tensor in vae.state_dict().items()}
     with replacing(place / FILE) as path:
         save_file(state, path)
 
 
-def load_vae(recipe: Recipe, folder: Path) -> AutoencoderKLWan:
+def load_vae(recipe: Recipe, folder: Path) -> Autoencoder:
     """The trained VAE of a training's folder.
 
     Raises:
@@ -146,38 +149,38 @@ def load_vae(recipe: Recipe, folder: Path) -> AutoencoderKLWan:
         raise StoryMemError(
             "the VAE is not trained yet", value=str(path), remedy="Train the stage vae to its end first."
         )
-    vae = AutoencoderKLWan(base_dim=recipe.vae.base_dim, z_dim=LATENT_CHANNELS)
+    vae: Autoencoder = AutoencoderKLWan(base_dim=recipe.vae.base_dim, z_dim=LATENT_CHANNELS)
     vae.load_state_dict(load_file(path))
     return vae.eval().requires_grad_(False)
 
 
 @torch.no_grad()
-def latents(vae: AutoencoderKLWan, clips: np.ndarray) -> list[Tensor]:
+def latents(vae: Autoencoder, clips: np.ndarray) -> list[Tensor]:
     """Posterior means [1, 16, t, h, w] of each of some clips uint8 [N, T, H, W, 3]."""
     device = next(vae.parameters()).device
     with torch.autocast(device.type, torch.bfloat16):
-        return [encode(vae, _tensor(clip[None]).to(device))[:, :LATENT_CHANNELS].float().cpu() for clip in clips]
+        parts = (encode(vae, _tensor(clip[None]).to(device)) for clip in clips)
+        return [part[:, :LATENT_CHANNELS].float().cpu() for part in parts]
 
 
 @torch.no_grad()
 def psnr(model: nn.Module, clips: Tensor) -> float:
     """Mean over clips [N, 3, T, H, W] in -1..1 of the PSNR, in dB, of what the VAE gives back."""
-    each = [(model(clip[None])[1].float().clamp(-1, 1) - clip).square().mean() for clip in clips.to(_device(model))]
-    return float((10 * torch.log10(4 / torch.stack(each))).mean())
+    clips = clips.to(_device(model))
+    errors = [(model(clip[None])[1].float().clamp(-1, 1) - clip).square().mean() for clip in clips]
+    return float((10 * torch.log10(4 / torch.stack(errors))).mean())
 
 
 def phase(recipe: VaeRecipe, step: int) -> tuple[int, int]:
     """Clips and frames of each at a step."""
-    along = 0.0
-    for share, count, frames in recipe.phases:
-        along += share
-        if step < along * recipe.schedule.steps:
-            break
+    ends = accumulate(share for share, _, _ in recipe.phases)
+    begun = sum(step >= end * recipe.schedule.steps for end in ends)
+    _, count, frames = recipe.phases[min(begun, len(recipe.phases) - 1)]
     return count, frames
 
 
 @torch.no_grad()
-def start_still(vae: AutoencoderKLWan) -> None:
+def start_still(vae: Autoencoder) -> None:
     """Start as a VAE of still pictures: two frames become their mean, one becomes two alike."""
     for name, weight in vae.named_parameters():
         if weight.ndim == 5 and weight.shape[2:] == (3, 3, 3):

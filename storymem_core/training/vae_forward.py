@@ -8,15 +8,18 @@ Letters: B clips, C channels, T frames, H x W pixels.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from diffusers import AutoencoderKLWan
 from diffusers.models.autoencoders.autoencoder_kl_wan import WanAttentionBlock, WanResidualBlock
 from torch import Tensor, nn
 
+Autoencoder = Any
+"""diffusers' AutoencoderKLWan: its attributes are made at run time, where no type checker sees them."""
 
-def encode(vae: AutoencoderKLWan, clips: Tensor) -> Tensor:
+
+def encode(vae: Autoencoder, clips: Tensor) -> Tensor:
     """Clips [B, 3, 1 + 4k, H, W] in -1..1 -> mean and log variance [B, 2 * 16, 1 + k, H / 8, W / 8]."""
     encoder = vae.encoder
     x = _convolve(encoder.conv_in, clips)
@@ -25,7 +28,7 @@ def encode(vae: AutoencoderKLWan, clips: Tensor) -> Tensor:
     return _convolve(vae.quant_conv, _head(encoder, _middle(encoder.mid_block, x)))
 
 
-def decode(vae: AutoencoderKLWan, latents: Tensor) -> Tensor:
+def decode(vae: Autoencoder, latents: Tensor) -> Tensor:
     """Latents [B, 16, 1 + k, H / 8, W / 8] -> clips [B, 3, 1 + 4k, H, W], not clamped to -1..1."""
     decoder = vae.decoder
     x = _middle(decoder.mid_block, _convolve(decoder.conv_in, _convolve(vae.post_quant_conv, latents)))
@@ -35,7 +38,7 @@ def decode(vae: AutoencoderKLWan, latents: Tensor) -> Tensor:
     return _head(decoder, x)
 
 
-def _layer(layer: nn.Module, x: Tensor) -> Tensor:
+def _layer(layer: Any, x: Tensor) -> Tensor:
     if isinstance(layer, WanResidualBlock):
         return _residual(layer, x)
     if isinstance(layer, WanAttentionBlock):
@@ -44,14 +47,14 @@ def _layer(layer: nn.Module, x: Tensor) -> Tensor:
 
 
 def _convolve(layer: nn.Conv3d, x: Tensor) -> Tensor:
-    """A causal convolution: the kernel's last slice lies on the present frame, zeros stand before the first."""
+    """A causal convolution: the last slice lies on the present frame, zeros stand before the first."""
     before, side = layer.kernel_size[0] - 1, layer.kernel_size[1] // 2
     if before and x.shape[2] == 1:
         return F.conv2d(x[:, :, 0], layer.weight[:, :, -1], layer.bias, padding=side)[:, :, None]
     return F.conv3d(F.pad(x, (0, 0, 0, 0, before, 0)), layer.weight, layer.bias, padding=(0, side, side))
 
 
-def _norm(layer: nn.Module, x: Tensor) -> Tensor:
+def _norm(layer: Any, x: Tensor) -> Tensor:
     """RMS over the channels, in any number of dimensions after them."""
     gamma = layer.gamma.reshape(-1, *[1] * (x.ndim - 2)).to(x.dtype)
     return x * torch.rsqrt(x.square().mean(1, keepdim=True) + 1e-12) * gamma
@@ -63,11 +66,11 @@ def _residual(block: WanResidualBlock, x: Tensor) -> Tensor:
     return shortcut + _convolve(block.conv2, F.silu(_norm(block.norm2, x)))
 
 
-def _middle(block: nn.Module, x: Tensor) -> Tensor:
+def _middle(block: Any, x: Tensor) -> Tensor:
     return _residual(block.resnets[1], _attend(block.attentions[0], _residual(block.resnets[0], x)))
 
 
-def _head(coder: nn.Module, x: Tensor) -> Tensor:
+def _head(coder: Any, x: Tensor) -> Tensor:
     return _convolve(coder.conv_out, F.silu(_norm(coder.norm_out, x)))
 
 
@@ -86,7 +89,7 @@ def _attend(block: WanAttentionBlock, x: Tensor) -> Tensor:
     return x + _per_frame(attend, x)
 
 
-def _down(layer: nn.Module, x: Tensor) -> Tensor:
+def _down(layer: Any, x: Tensor) -> Tensor:
     x = _per_frame(layer.resample, x)
     if layer.mode == "downsample3d" and x.shape[2] > 1:
         pairs = F.conv3d(x, layer.time_conv.weight, layer.time_conv.bias, stride=layer.time_conv.stride)
@@ -94,7 +97,7 @@ def _down(layer: nn.Module, x: Tensor) -> Tensor:
     return x
 
 
-def _up(layer: nn.Module, x: Tensor) -> Tensor:
+def _up(layer: Any, x: Tensor) -> Tensor:
     if layer.mode == "upsample3d" and x.shape[2] > 1:
         first, rest = x[:, :, :1], x[:, :, 1:]
         clips, channels, count, height, width = rest.shape

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import torch
-from diffusers import AutoencoderKLWan
 from torch import Tensor
 
 from ..small_models import LATENT_MEAN, LATENT_STD
+from .vae_forward import Autoencoder
 
 
 def moments(latents: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
@@ -21,8 +21,8 @@ def moments(latents: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def whiten(vae: AutoencoderKLWan, mean: Tensor, covariance: Tensor, noise: float) -> None:
-    """Change a VAE in place so that latents of these moments become uncorrelated, with LATENT_MEAN and LATENT_STD.
+def whiten(vae: Autoencoder, mean: Tensor, covariance: Tensor, noise: float) -> None:
+    """Change a VAE in place: latents of these moments become uncorrelated, with LATENT_MEAN and LATENT_STD.
 
     Args:
         vae: with 16 latent channels.
@@ -37,8 +37,10 @@ def whiten(vae: AutoencoderKLWan, mean: Tensor, covariance: Tensor, noise: float
     backward = torch.linalg.inv(forward)
     quant, post = vae.quant_conv, vae.post_quant_conv
     weight, bias = quant.weight.double().flatten(1), quant.bias.double()
-    weight[:channels], bias[:channels] = forward @ weight[:channels], forward @ (bias[:channels] - mean) + target
-    weight[channels:], bias[channels:] = 0, torch.log(noise**2 * forward.square().sum(1))
+    weight[:channels] = forward @ weight[:channels]
+    bias[:channels] = forward @ (bias[:channels] - mean) + target
+    weight[channels:] = 0
+    bias[channels:] = torch.log(noise**2 * forward.square().sum(1))
     back = post.weight.double().flatten(1)
     post.bias.copy_(post.bias.double() + back @ (mean - backward @ target))
     post.weight.copy_((back @ backward).reshape(post.weight.shape))

@@ -1,0 +1,91 @@
+"""The VAE stage: the fast forward is the file's own, latents become Wan's, a stopped stage goes on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("accelerate")
+diffusers = pytest.importorskip("diffusers")
+
+from storymem_core.errors import StoryMemError  # noqa: E402
+from storymem_core.small_models import LATENT_MEAN, LATENT_STD  # noqa: E402
+from storymem_core.training import journal, vae, whitening  # noqa: E402
+from storymem_core.training.drawings import draw  # noqa: E402
+from storymem_core.training.recipes import TINY, VaeRecipe  # noqa: E402
+from storymem_core.training.vae_forward import decode, encode  # noqa: E402
+
+SMALLEST = replace(
+    TINY,
+    size=16,
+    vae=VaeRecipe(
+        replace(TINY.vae.schedule, steps=4, warmup=1, precision="no", checkpoint_every=2, probe_every=4),
+        phases=((0.5, 2, 1), (0.25, 1, 5), (0.25, 1, 17)),
+        base_dim=8,
+        stories=1,
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(1)
+    return diffusers.AutoencoderKLWan(base_dim=8, z_dim=16).eval().requires_grad_(False)
+
+
+@pytest.mark.parametrize("frames", [1, 5, 9, 17])
+def test_a_whole_clip_at_once_gives_the_numbers_of_diffusers(model, frames):
+    clips = torch.rand(2, 3, frames, 24, 16, generator=torch.Generator().manual_seed(frames)) * 2 - 1
+    expected = model.encode(clips).latent_dist.parameters
+    assert torch.allclose(encode(model, clips), expected, atol=1e-5)
+    latents = 0.3 * torch.randn(2, 16, expected.shape[2], 3, 2, generator=torch.Generator().manual_seed(1))
+    assert torch.allclose(decode(model, latents).clamp(-1, 1), model.decode(latents).sample, atol=1e-5)
+
+
+def test_whitened_latents_are_wans_and_decode_to_the_same_clips(model):
+    torch.manual_seed(2)
+    changed = diffusers.AutoencoderKLWan(base_dim=8, z_dim=16).eval().requires_grad_(False)
+    changed.load_state_dict(model.state_dict())
+    clips = torch.rand(6, 3, 5, 32, 32) * 2 - 1
+    before = encode(model, clips)[:, :16]
+    whitening.whiten(changed, *whitening.moments([before]), 0.1)
+    after = encode(changed, clips)[:, :16]
+    mean, covariance = whitening.moments([after])
+    assert torch.allclose(mean, torch.tensor(LATENT_MEAN).double(), atol=1e-2)
+    spread = torch.tensor(LATENT_STD).double()
+    assert torch.allclose(covariance / torch.outer(spread, spread), torch.eye(16).double(), atol=1e-2)
+    assert torch.allclose(decode(changed, after), decode(model, before), atol=1e-2)
+    assert not torch.allclose(after, before, atol=0.5)
+
+
+def test_a_still_start_turns_a_still_clip_into_nearly_still_latents(model):
+    clips = (torch.rand(1, 3, 1, 32, 32) * 2 - 1).repeat(1, 1, 17, 1, 1)
+    stage = vae.Vae(SMALLEST.vae)
+    latents = encode(stage.vae, clips)[:, :16]
+    drift = (latents[:, :, 1:] - latents[:, :, :1]).std() / latents.std()
+    usual = encode(model, clips)[:, :16]
+    assert drift < 0.3 * (usual[:, :, 1:] - usual[:, :, :1]).std() / usual.std()
+
+
+def test_pictures_come_first_then_longer_clips():
+    assert [vae.phase(SMALLEST.vae, step) for step in range(4)] == [(2, 1), (2, 1), (1, 5), (1, 17)]
+
+
+def test_the_stage_goes_on_where_it_stopped_and_ends_with_weights_for_the_others(tmp_path, monkeypatch):
+    monkeypatch.setattr(vae, "_MEASURED", 3)
+    monkeypatch.setattr(vae, "_PROBED", 1)
+    with pytest.raises(StoryMemError, match="the VAE is not trained yet"):
+        vae.load_vae(SMALLEST, tmp_path)
+    for done in (False, False, False, True):
+        assert vae.train_vae(SMALLEST, tmp_path, minutes=0, device="cpu") is done
+    rows = journal.read(tmp_path / "vae")
+    assert [row["step"] for row in rows] == [1, 2, 3, 4] and 0 < rows[-1]["psnr"] < 40
+    assert list((tmp_path / "vae" / "samples").glob("step_0000004.png"))
+    trained = vae.load_vae(SMALLEST, tmp_path)
+    # Four steps leave latents so alike that bf16 tells in them: near, not equal.
+    mean, covariance = whitening.moments(vae.latents(trained, draw(vae.FRESH + 1, 3, 16, 17)))
+    spread = torch.tensor(LATENT_STD).double()
+    assert torch.allclose(mean / spread, torch.tensor(LATENT_MEAN).double() / spread, atol=0.3)
+    assert torch.allclose(covariance.diag().sqrt() / spread, torch.ones(16).double(), atol=0.3)
