@@ -80,11 +80,11 @@ def _train(stage: str, recipe: str, out: Path, minutes: float | None, say: Say) 
 def _functions() -> Mapping[str, StageFunction]:
     # Here: a mistyped size is told without waiting for torch and diffusers.
     from .dit import train_base
-    from .export import export
     from .lora import train_lora
+    from .models_folder import export_models
     from .vae import train_vae
 
-    return {"vae": train_vae, "base": train_base, "lora": train_lora, "export": export}
+    return {"vae": train_vae, "base": train_base, "lora": train_lora, "export": export_models}
 
 
 def _recipe(name: str) -> Recipe:

@@ -46,7 +46,7 @@ def vae_to_diffusers(state: Mapping[str, Tensor]) -> State:
 def peft_lora(state: Mapping[str, Tensor]) -> State:
     """Adapter weights as peft gives them on a WanTransformer3DModel, under Wan's names.
 
-    `blocks.0.attn1.to_q.lora_A.default.weight`, with any of PEFT's prefixes, becomes
+    `blocks.0.attn1.to_q.lora_A.default.weight`, with any prefix, becomes
     `base_model.model.blocks.0.self_attn.q.lora_A.weight`. Tensors of no adapter are left out.
 
     Raises:
@@ -99,7 +99,7 @@ def write(path: Path, state: Mapping[str, Tensor], metadata: Mapping[str, str] |
 
 _PEFT = "base_model.model."
 _ADAPTER = re.compile(
-    r"(?:module\.|base_model\.model\.)*(?P<layer>.+)\.lora_(?P<part>[AB])\.(?:\w+\.)?weight"
+    r"(?:.+?\.)?(?P<layer>blocks\.\d+\..+)\.lora_(?P<part>[AB])\.(?:\w+\.)?weight"
 )
 
 

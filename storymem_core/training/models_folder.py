@@ -10,9 +10,15 @@ from torch import Tensor
 
 from .. import text_encoder, weights
 from ..lora_settings import LoraSettings
+from ..small_world.words import TEXTS
 from ..vocabulary import Vocabulary
-from . import export
+from . import export, text
+from .checkpoints import averages
 from .recipes import Recipe
+from .vae import load_vae
+
+MODELS = "models"
+"""Where in a training's folder its exported files are."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,38 @@ class Trained:
     lora: Mapping[str, Mapping[str, Tensor]]
     table: Tensor
     vocabulary: Vocabulary
+
+
+def export_models(recipe: Recipe, folder: Path, minutes: float | None = None) -> bool:
+    """The last stage: `folder`/models from what the other stages left in `folder`. Always done to its end.
+
+    Raises:
+        StoryMemError: a stage is missing, a weight is no number in fp16, or the disk is full.
+    """
+    write(folder / MODELS, recipe, collect(recipe, folder))
+    return True
+
+
+def collect(recipe: Recipe, folder: Path) -> Trained:
+    """The averaged weights of vae/, base/{high,low}/ and lora/{high,low}/.
+
+    Raises:
+        StoryMemError: one of them is missing or cannot be read.
+    """
+    return Trained(
+        vae=load_vae(recipe, folder).state_dict(),
+        base={expert: _bare(averages(folder / "base" / expert)) for expert in weights.EXPERTS},
+        lora={expert: averages(folder / "lora" / expert) for expert in weights.EXPERTS},
+        table=text.table(),
+        vocabulary=TEXTS,
+    )
+
+
+def _bare(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Without the name that the transformer has in the module around it."""
+    first = next((name for name in state if name.endswith("patch_embedding.weight")), "")
+    prefix = first.removesuffix("patch_embedding.weight")
+    return {name.removeprefix(prefix): tensor for name, tensor in state.items()}
 
 
 def write(folder: Path, recipe: Recipe, trained: Trained) -> tuple[Path, ...]:

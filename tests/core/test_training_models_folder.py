@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from storymem_core import lora, text_encoder, wan_shapes, weights
+from storymem_core.errors import StoryMemError
 from storymem_core.small_world import words
-from storymem_core.training import export, models_folder
+from storymem_core.training import export, models_folder, text
 from storymem_core.training.key_tables import DIT, to_diffusers
 from storymem_core.training.models_folder import Trained
 from storymem_core.training.recipes import RECIPES, TINY, Recipe
@@ -65,6 +69,38 @@ def test_files_tell_what_they_are(tmp_path):
     for name in (weights.VAE, *weights.DIT.values()):
         with safe_open(tmp_path / name, "pt") as file:
             assert file.metadata() == {"recipe": "tiny"}
+
+
+def stored(folder, state, prefix):
+    """A checkpoint as `checkpoints.save` leaves it."""
+    path = folder / "checkpoints/step_0000009.safetensors"
+    path.parent.mkdir(parents=True)
+    told = {"checkpoint": json.dumps({"step": 9, "identity": {}})}
+    means = {f"mean/{prefix}{name}": tensor for name, tensor in state.items()}
+    others = {f"weight/{prefix}{name}": -tensor for name, tensor in state.items()}
+    save_file(means | others, path, told)
+
+
+def test_the_export_stage_reads_what_the_others_left(tmp_path):
+    made = trained(TINY)
+    (tmp_path / "vae").mkdir()
+    save_file(made.vae, tmp_path / "vae/vae.safetensors")
+    with pytest.raises(StoryMemError, match=r"an earlier stage of the training is missing.*base/high"):
+        models_folder.export_models(TINY, tmp_path)
+    prefixes = {"base": "transformer.", "lora": "base_model.model."}
+    for stage, prefix in prefixes.items():
+        for expert, value in (("high", 1.0), ("low", 2.0)):
+            state = {name: tensor + value for name, tensor in getattr(made, stage)[expert].items()}
+            stored(tmp_path / stage / expert, state, prefix)
+    assert models_folder.export_models(TINY, tmp_path, 1.0)
+    files = {name: load_file(tmp_path / "models" / name) for name in weights.SHIPPED}
+    shapes = wan_shapes.diffusion_model(36, dim=256, ffn=1024, blocks=5)
+    for expert, value in (("high", 1.0), ("low", 2.0)):
+        dit, memory = files[weights.DIT[expert]], files[weights.LORA[expert]]
+        assert {name: tuple(tensor.shape) for name, tensor in dit.items()} == shapes
+        assert len(memory) == 2 * len(wan_shapes.lora_layers(blocks=5))
+        assert all((tensor == value).all() for tensor in (*dit.values(), *memory.values()))
+    assert torch.equal(files[weights.TEXT_ENCODER]["words.weight"], text.table())
 
 
 @pytest.mark.skipif(not weights.FOLDER.is_dir(), reason="this checkout ships no trained weights")
