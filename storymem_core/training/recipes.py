@@ -1,4 +1,4 @@
-"""Sizes and schedules of the trained models: `tiny` for two CPU cores, `small` for a GPU, `a14b` for Wan2.2."""
+"""Sizes and schedules of the trained models: `tiny` for two CPU cores, `small` for a GPU."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ class VaeRecipe:
 
     Attributes:
         schedule: its batch is not used, the phases have their own.
-        phases: (share of the steps, clips a step, frames of each): pictures first, then longer and longer clips.
+        phases: (share of the steps, clips a step, frames of each): pictures first, then longer clips.
         base_dim: channels at full resolution.
-        noise: standard deviation of the noise on latents in training: what is decoded must not hang on a hair.
+        noise: standard deviation of the noise on latents in training: what is decoded does not hang on a hair.
         size_weight: of the latents' mean square in the loss; against the noise, it keeps them near unit size.
         stories: so many are drawn to train on.
     """
@@ -74,6 +74,7 @@ class BaseRecipe:
         shift: of t towards noise.
         first_frame: share of samples that are given their first frame.
         drop_text: share of samples without text.
+        stories: so many are drawn and encoded to train on, three clips of each; the last 32 are kept for the log.
     """
 
     trunk: Schedule
@@ -85,6 +86,7 @@ class BaseRecipe:
     shift: float = 3.0
     first_frame: float = 0.5
     drop_text: float = 0.1
+    stories: int = 1280
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,11 @@ class Recipe:
 TINY = Recipe(
     name="tiny",
     size=64,
-    vae=VaeRecipe(Schedule(steps=6000, batch=1, lr=4e-3, warmup=100, ema=0.995, optimizer="muon", checkpoint_every=400)),
+    vae=VaeRecipe(
+        Schedule(
+            steps=5000, batch=1, lr=4e-3, warmup=100, ema=0.995, optimizer="muon", checkpoint_every=400
+        )
+    ),
     base=BaseRecipe(
         trunk=Schedule(steps=5000, batch=16, lr=1e-3), expert=Schedule(steps=800, batch=16, lr=4e-4)
     ),
