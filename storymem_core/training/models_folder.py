@@ -12,8 +12,9 @@ from .. import text_encoder, weights
 from ..lora_settings import LoraSettings
 from ..small_world.words import TEXTS
 from ..vocabulary import Vocabulary
-from . import export, text
+from . import export
 from .checkpoints import averages
+from .dit import table
 from .recipes import Recipe
 from .vae import load_vae
 
@@ -60,7 +61,7 @@ def collect(recipe: Recipe, folder: Path) -> Trained:
         vae=load_vae(recipe, folder).state_dict(),
         base={expert: _bare(averages(folder / "base" / expert)) for expert in weights.EXPERTS},
         lora={expert: averages(folder / "lora" / expert) for expert in weights.EXPERTS},
-        table=text.table(),
+        table=table(),
         vocabulary=TEXTS,
     )
 
