@@ -51,7 +51,7 @@ class VaeRecipe:
         phases: (share of the steps, clips a step, frames of each): pictures first, then longer clips.
         base_dim: channels at full resolution.
         noise: standard deviation of the noise on latents in training: what is decoded does not hang on a hair.
-        size_weight: of the latents' mean square in the loss; against the noise, it keeps them near unit size.
+        size_weight: of the latents' mean square in the loss; with the noise, it keeps them near unit size.
         stories: so many are drawn to train on.
     """
 
@@ -130,7 +130,7 @@ TINY = Recipe(
     size=64,
     vae=VaeRecipe(
         Schedule(
-            steps=5000, batch=1, lr=4e-3, warmup=100, ema=0.995, optimizer="muon", checkpoint_every=400
+            steps=6000, batch=1, lr=4e-3, warmup=100, ema=0.995, optimizer="muon", checkpoint_every=400
         )
     ),
     base=BaseRecipe(
