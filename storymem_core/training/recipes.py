@@ -56,7 +56,7 @@ class VaeRecipe:
     """
 
     schedule: Schedule
-    phases: tuple[tuple[float, int, int], ...] = ((0.6, 4, 1), (0.25, 1, 5), (0.15, 1, 17))
+    phases: tuple[tuple[float, int, int], ...] = ((0.6, 4, 1), (0.1, 1, 5), (0.3, 1, 17))
     base_dim: int = 16
     noise: float = 0.1
     size_weight: float = 3e-4
