@@ -12,9 +12,8 @@ from .. import text_encoder, weights
 from ..lora_settings import LoraSettings
 from ..small_world.words import TEXTS
 from ..vocabulary import Vocabulary
-from . import export
+from . import export, text
 from .checkpoints import averages
-from .dit import table
 from .recipes import Recipe
 from .vae import load_vae
 
@@ -61,7 +60,7 @@ def collect(recipe: Recipe, folder: Path) -> Trained:
         vae=load_vae(recipe, folder).state_dict(),
         base={expert: _bare(averages(folder / "base" / expert)) for expert in weights.EXPERTS},
         lora={expert: averages(folder / "lora" / expert) for expert in weights.EXPERTS},
-        table=table(),
+        table=text.table(),
         vocabulary=TEXTS,
     )
 

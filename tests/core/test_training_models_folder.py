@@ -12,8 +12,7 @@ from safetensors.torch import load_file, save_file
 from storymem_core import lora, text_encoder, wan_shapes, weights
 from storymem_core.errors import StoryMemError
 from storymem_core.small_world import words
-from storymem_core.training import export, models_folder
-from storymem_core.training.dit import table
+from storymem_core.training import export, models_folder, text
 from storymem_core.training.key_tables import DIT, to_diffusers
 from storymem_core.training.models_folder import Trained
 from storymem_core.training.recipes import RECIPES, TINY, Recipe
@@ -101,7 +100,7 @@ def test_the_export_stage_reads_what_the_others_left(tmp_path):
         assert {name: tuple(tensor.shape) for name, tensor in dit.items()} == shapes
         assert len(memory) == 2 * len(wan_shapes.lora_layers(blocks=5))
         assert all((tensor == value).all() for tensor in (*dit.values(), *memory.values()))
-    assert torch.equal(files[weights.TEXT_ENCODER]["words.weight"], table())
+    assert torch.equal(files[weights.TEXT_ENCODER]["words.weight"], text.table())
 
 
 @pytest.mark.skipif(not weights.FOLDER.is_dir(), reason="this checkout ships no trained weights")
