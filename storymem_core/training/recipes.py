@@ -134,9 +134,9 @@ TINY = Recipe(
         )
     ),
     base=BaseRecipe(
-        trunk=Schedule(steps=5000, batch=16, lr=1e-3), expert=Schedule(steps=800, batch=16, lr=4e-4)
+        trunk=Schedule(steps=4500, batch=16, lr=1e-3), expert=Schedule(steps=700, batch=16, lr=4e-4)
     ),
-    lora=LoraRecipe(Schedule(steps=2500, batch=16, lr=1e-3)),
+    lora=LoraRecipe(Schedule(steps=1500, batch=16, lr=1e-3)),
 )
 SMALL = Recipe(
     name="small",
