@@ -60,8 +60,10 @@ def _parser() -> argparse.ArgumentParser:
     parts = "lint, types, core, host, server, canvas; other words go to pytest"
     test.add_argument("rest", nargs="*", metavar="WORD", help=parts)
 
-    bench = commands.add_parser("bench", help="run one benchmark")
+    # The benchmark reads its own options.
+    bench = commands.add_parser("bench", help="run one benchmark", prefix_chars="\0")
     bench.add_argument("name", choices=_benchmarks(), metavar="NAME", help=", ".join(_benchmarks()))
+    bench.add_argument("rest", nargs="*", metavar="WORD", help="for the benchmark")
 
     train = commands.add_parser("train", help="train the small world's models")
     train.add_argument("name", choices=sorted(RECIPES), metavar="SIZE", help=", ".join(sorted(RECIPES)))

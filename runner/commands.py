@@ -20,7 +20,7 @@ def run(arguments: Arguments, installed: Installation, say: Callable[[str], None
         print(film.plan_json(arguments))
         return 0
     if arguments.command == "bench":
-        return _script(ROOT / "benchmarks" / f"{arguments.name}.py", (), installed.host)
+        return _script(ROOT / "benchmarks" / f"{arguments.name}.py", arguments.rest, installed.host)
     if arguments.command == "train":
         # Not at the top: only this command's environment has what the trainer imports.
         from storymem_core.training.command import train

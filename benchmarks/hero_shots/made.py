@@ -35,7 +35,7 @@ EXPERTS = ("high", "low")
 def load(folder: Path) -> tuple[Models, Models]:
     """The checkpoints of a models folder: the image-to-video pair as it is, and with its M2V LoRA."""
     experts = [
-        comfy.sd.load_diffusion_model(str(_file(folder / "diffusion_models", f"*i2v*{expert}*")))
+        comfy.sd.load_diffusion_model(str(_file(folder / "diffusion_models", f"*i2v_{expert}_noise")))
         for expert in EXPERTS
     ]
     pictures = _file(folder / "vae", "*")
@@ -45,20 +45,21 @@ def load(folder: Path) -> tuple[Models, Models]:
         clip=text_encoder.load(_file(folder / "text_encoders", "*")),
     )
     tuned = (
-        lora.apply(model, read(_file(folder / "loras", f"**/*{expert}*"))).model
+        lora.apply(model, read(_file(folder / "loras", f"**/*{expert}_noise"))).model
         for model, expert in zip(experts, EXPERTS, strict=True)
     )
     return bare, replace(bare, **dict(zip(EXPERTS, tuned, strict=True)))
 
 
 def _file(folder: Path, pattern: str) -> Path:
-    """The first match: of several LoRAs, the one for a single start frame."""
+    """The first match: of the small random LoRAs, the one for a single start frame."""
     found = sorted(folder.glob(f"{pattern}.safetensors"))
     if not found:
         raise FileNotFoundError(f"no {pattern}.safetensors in {folder}")
     return found[0]
 
 
+@torch.inference_mode()
 def inside(
     models: Models, settings: Settings, text: str, memory: Sequence[np.ndarray], *, seed: int, length: int
 ) -> np.ndarray:
@@ -71,6 +72,7 @@ def inside(
     return render(plan, models, settings, MemoryBank(frames), None, Stopwatch())
 
 
+@torch.inference_mode()
 def denoised(
     models: Models, settings: Settings, text: str, memory: Sequence[np.ndarray], *, seed: int, length: int
 ) -> np.ndarray:
@@ -163,6 +165,7 @@ def _sample(
     return samples
 
 
+@torch.inference_mode()
 def round_trip(models: Models, frames: np.ndarray) -> np.ndarray:
     """Frames, uint8 [F, H, W, 3], encoded and decoded."""
     latent = vae.encode(models.vae, torch.from_numpy(frames).float().div(255))

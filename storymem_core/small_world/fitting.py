@@ -113,10 +113,9 @@ def coloured(view: View, guess: Guess, *, together: bool = False, blur: float = 
     return Colours(colours + GREY, difference, (difference**2).sum((1, 2)))
 
 
-def sharpened(view: View, guess: Guess) -> Colours:
-    """The colours of each frame, as if the frames were not blurred."""
-    tries = [coloured(view, guess, blur=blur) for blur in BLURS]
-    return min(tries, key=lambda tried: float(tried.left_over.sum()))
+def blur_of(view: View, guess: Guess) -> float:
+    """How blurred the frames are: the deviation, of BLURS, with which the drawing is most like them."""
+    return min(BLURS, key=lambda blur: float(coloured(view, guess, blur=blur).left_over.sum()))
 
 
 def blurred(pictures: np.ndarray, deviation: float) -> np.ndarray:
@@ -137,11 +136,14 @@ def blurred(pictures: np.ndarray, deviation: float) -> np.ndarray:
 
 def featured(view: View, guess: Guess) -> Guess:
     """The guess with the hat, the pattern and the face that leave least unexplained."""
+    blur = blur_of(view, guess)
     for feature, kinds in (("hat", Hat), ("pattern", Pattern), ("face", Face)):
         tries = [
             replace(guess, looks=replace(guess.looks, **{feature: kind})) for kind in get_args(kinds)
         ]
-        guess = min(tries, key=lambda tried: float(coloured(view, tried, together=True).left_over.sum()))
+        guess = min(
+            tries, key=lambda tried: float(coloured(view, tried, together=True, blur=blur).left_over.sum())
+        )
     return guess
 
 

@@ -15,7 +15,7 @@ from . import backdrop, places
 from .actions import Action
 from .backdrop import Backdrop, shrunk
 from .canvas import Canvas
-from .fitting import Guess, View, drawn, featured, refined, sharpened, turned, with_colours
+from .fitting import Guess, View, blur_of, coloured, drawn, featured, refined, turned, with_colours
 from .layers import PARTS
 from .looks import HomeLooks, Looks
 from .owners import Kind
@@ -99,7 +99,7 @@ def see(frames: np.ndarray, scene: Scene, home: HomeLooks | None = None, kind: K
     view = view[STARES]
     guess = refined(view, replace(guess, spots=guess.spots[STARES]), 1)
     guess = refined(view, turned(view, featured(view, guess)), 3)
-    found = sharpened(view, guess)
+    found = coloured(view, guess, blur=blur_of(view, guess))
     return Seen(behind, guess, view, found.colours, float(np.sqrt(found.left_over.sum() / view.frames.size)))
 
 

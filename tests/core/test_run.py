@@ -60,6 +60,10 @@ def test_every_word_of_test_is_kept():
     assert parse(["test", "core", "-k", "a or b", "--lf"]).rest == ("core", "-k", "a or b", "--lf")
 
 
+def test_every_word_after_a_benchmark_is_its_own():
+    assert parse(["bench", "memory", "--stories", "4"]) == Arguments("bench", name="memory", rest=("--stories", "4"))
+
+
 @pytest.mark.parametrize(
     "words, told",
     [
