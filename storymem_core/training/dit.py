@@ -1,0 +1,280 @@
+"""Stage `base`: a diffusion model that knows text and start frames, and no memory; then its two experts.
+
+A trunk learns all noise levels first; both experts start from it and end on their own range, high or low.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from diffusers import WanTransformer3DModel
+from diffusers.models.embeddings import PixArtAlphaTextProjection
+from torch import Tensor, nn
+
+from ..frames import latent_frames
+from ..wan_shapes import LATENT_CHANNELS, TEXT_WIDTH
+from . import checkpoints, layout, text
+from .data import Latents, Mix
+from .drawing import cache
+from .loop import train
+from .recipes import Recipe, Schedule
+from .rope import with_memory_rope
+from .samples import picture, sample
+from .vae import load_vae
+
+INPUT_CHANNELS = 36
+HEAD = 128
+"""Channels of an attention head, in all of Wan's models."""
+UNSEEN = 32
+"""Stories that are not trained on: the last ones."""
+SHOWN = 4
+"""Shots of a picture."""
+PROBE = 16
+"""Shots of the log's probe."""
+CASES = {"none": (0, False), "own": (3, False), "strange": (3, True)}
+"""What a probe compares: memory frames, and whether they are another story's."""
+PROBE_T = {"low": 0.8, "high": 0.95}
+LAYOUTS = {"m2v": 0.5, "mi2v": 0.375, "mm2v": 0.125}
+"""Of the base: half of the shots are given frames (`BaseRecipe.first_frame`)."""
+_WORTH_COMPILING = 500
+"""Steps: compiling takes half a minute and makes a step on a CPU a quarter shorter."""
+
+
+class Range(NamedTuple):
+    """An expert and its noise levels."""
+
+    expert: str
+    low: float
+    high: float
+
+
+def ranges(boundary: float) -> tuple[Range, ...]:
+    """Both experts, in the order of their training."""
+    return Range("low", 0.0, boundary), Range("high", boundary, 1.0)
+
+
+class BaseStage:
+    """The model, or one of its experts, as a stage of `loop.train`."""
+
+    def __init__(
+        self,
+        name: str,
+        model: nn.Module,
+        latents: Latents,
+        vae: Any,
+        recipe: Recipe,
+        span: Range,
+    ):
+        self.name, self.recipe, self.span, self.vae = name, recipe, span, vae
+        self.model = model
+        self.batch = (recipe.base.trunk if name == "trunk" else recipe.base.expert).batch
+        self.latents, self.unseen = split(latents)
+        self.identity: Mapping[str, Any] = {
+            "dim": recipe.base.dim, "blocks": recipe.base.blocks, "ffn": recipe.base.ffn, "size": recipe.size,
+            "stories": len(latents), "shift": recipe.base.shift, "drop_text": recipe.base.drop_text,
+        }  # fmt: skip
+
+    def loss(self, model: nn.Module, step: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """The velocity's error on shots without memory."""
+        base = self.recipe.base
+        given = {name: share * base.first_frame / 0.5 for name, share in LAYOUTS.items() if name != "m2v"}
+        mix = Mix({"m2v": 1 - base.first_frame, **given}, drop_text=base.drop_text)
+        shots = self.latents.shots(self.batch, mix, generator)
+        return {"loss": velocity_loss(model, shots, self.span, base.shift, generator)}
+
+    def probe(self, model: nn.Module, step: int) -> dict[str, float]:
+        """See `probe`; memory is not learned here, only given."""
+        return probe(model, self.unseen, self.span.expert)
+
+    def sample(self, model: nn.Module, folder: Path, step: int) -> None:
+        """See `pictures`."""
+        path = folder / f"step_{step:07}.png"
+        pictures(model, self.vae, self.unseen, path, self.span, self.recipe.base.shift)
+
+
+def train_base(
+    recipe: Recipe, folder: Path, minutes: float | None = None, *, seed: int = 0, device: str = ""
+) -> bool:
+    """Draw and encode the stories, train the trunk, then both experts; each goes on where it stopped.
+
+    Writes `folder`/latents and `folder`/base/{trunk,low,high}.
+
+    Args:
+        recipe: of the size.
+        folder: of the whole training; the stage vae must be done there.
+        minutes: stop after so many; the next call goes on.
+        seed: of weights and batches.
+        device: "cpu" or ""; empty for a GPU if there is one.
+
+    Returns:
+        Whether it is done.
+
+    Raises:
+        StoryMemError: the VAE is not trained, and as `loop.train`.
+    """
+    until = None if minutes is None else time.monotonic() + 60 * minutes
+    latents = cached(recipe, folder, left(until), device)
+    if latents is None:
+        return False
+    base, vae = recipe.base, load_vae(recipe, folder)
+    experts = [(span.expert, span, base.expert) for span in ranges(base.boundary)]
+    for name, span, schedule in [("trunk", Range("low", 0.0, 1.0), base.trunk), *experts]:
+        model = transformer(recipe, seed)
+        if name != "trunk":
+            model.load_state_dict(checkpoints.averages(folder / "base" / "trunk"))
+        stage = BaseStage(name, prepared(model, schedule, device), latents, vae, recipe, span)
+        result = train(stage, folder / "base" / name, schedule, seed=seed, minutes=left(until), device=device)
+        if not result.finished:
+            return False
+    return True
+
+
+def load_expert(recipe: Recipe, folder: Path, expert: str) -> Any:
+    """A trained expert of the base pair, "high" or "low", that reads text as ids.
+
+    Raises:
+        StoryMemError: the stage base is not done in this training's folder.
+    """
+    model = transformer(recipe)
+    model.load_state_dict(checkpoints.averages(folder / "base" / expert))
+    return model
+
+
+def cached(recipe: Recipe, folder: Path, minutes: float | None, device: str) -> Latents | None:
+    """The stories' latents, made as far as they are missing; None if the time was too short."""
+    load_vae(recipe, folder)  # so that a missing VAE is told before workers are started
+    place = folder / "latents"
+    done = cache(
+        partial(load_vae, recipe, folder), place, range(recipe.base.stories), size=recipe.size,
+        length=recipe.length, minutes=minutes, device=_device(device),
+    )  # fmt: skip
+    return Latents.read(place) if done else None
+
+
+class Words(PixArtAlphaTextProjection):
+    """The model's text embedding, for ids of a fixed table instead of features.
+
+    A word's embedding depends on the word alone: that of the whole vocabulary is less work than a batch's.
+    The ids come as floats, since diffusers gives its time embedding their dtype.
+    """
+
+    table: Tensor
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """[B, tokens] -> [B, tokens, dim]."""
+        return super().forward(self.table)[ids.long()]
+
+
+def transformer(recipe: Recipe, seed: int = 0) -> Any:
+    """An untrained WanTransformer3DModel of a size that reads text as ids and has room for memory."""
+    base = recipe.base
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(seed)
+        model = WanTransformer3DModel(
+            num_attention_heads=base.dim // HEAD,
+            attention_head_dim=HEAD,
+            in_channels=INPUT_CHANNELS,
+            out_channels=LATENT_CHANNELS,
+            text_dim=TEXT_WIDTH,
+            ffn_dim=base.ffn,
+            num_layers=base.blocks,
+        )
+        words = Words(TEXT_WIDTH, base.dim, act_fn="gelu_tanh")
+    words.register_buffer("table", text.table().float(), persistent=False)
+    model.condition_embedder.text_embedder = words
+    nn.init.zeros_(model.proj_out.weight)
+    nn.init.zeros_(model.proj_out.bias)
+    return with_memory_rope(model, latent_frames(recipe.length), recipe.lora.spacing)
+
+
+def prepared(model: Any, schedule: Schedule, device: str) -> Any:
+    """The same model, made fast for a long run on a CPU."""
+    if _device(device) != "cpu":
+        return model
+    # Sequences are short: plain matrix products beat the flash kernel of CPUs.
+    model.set_attention_backend("_native_math")
+    if schedule.steps >= _WORTH_COMPILING and any(map(shutil.which, ("c++", "g++", "clang++"))):
+        for block in model.blocks:
+            block.compile(dynamic=True)
+    return model
+
+
+def velocity(model: nn.Module, shots: layout.Shots, t: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    """What the model says of noisy shots, and what it should: [B, C, M + f, H, W] each."""
+    device = next(model.parameters()).device
+    shots = layout.Shots(*(tensor.to(device) for tensor in shots))
+    example = layout.example(shots, t.to(device), noise.to(device))
+    words = shots.text.float()
+    output = model(example.hidden_states, example.timestep, words, return_dict=False)[0]
+    return output, example.target
+
+
+def velocity_loss(
+    model: nn.Module,
+    shots: layout.Shots,
+    span: Range,
+    shift: float,
+    generator: torch.Generator,
+    *,
+    on_memory: bool = False,
+) -> Tensor:
+    """The loss of a batch at noise levels by chance."""
+    t = layout.times(len(shots.video), shift, span.low, span.high, generator)
+    output, target = velocity(model, shots, t, noise(shots, generator))
+    return layout.loss(output, target, shots.memory.shape[2], on_memory=on_memory)
+
+
+def noise(shots: layout.Shots, generator: torch.Generator) -> Tensor:
+    """Standard normal [B, C, M + f, H, W]."""
+    batch, channels, frames, height, width = shots.video.shape
+    return torch.randn(batch, channels, shots.memory.shape[2] + frames, height, width, generator=generator)
+
+
+def probe(model: nn.Module, unseen: Latents, expert: str) -> dict[str, float]:
+    """Losses on one fixed batch at one t: without memory, with its story's own, with another story's.
+
+    Memory is read as soon as the second is below the first and the third above it.
+    """
+    found = {}
+    for name, (memory, strange) in CASES.items():
+        generator = torch.Generator().manual_seed(0)
+        shots = unseen.shots(PROBE, Mix({"m2v": 1.0}, memory=memory, strange=strange), generator)
+        t = torch.full((PROBE,), PROBE_T[expert])
+        output, target = velocity(model, shots, t, noise(shots, torch.Generator().manual_seed(1)))
+        found[f"probe_{name}"] = float(layout.loss(output, target, memory))
+    return found
+
+
+def pictures(
+    model: nn.Module, vae: Any, unseen: Latents, path: Path, span: Range, shift: float
+) -> None:
+    """The same shots without memory, with their story's own, and with another's, one below the other."""
+    films = []
+    for memory, strange in CASES.values():
+        generator = torch.Generator().manual_seed(0)
+        shots = unseen.shots(SHOWN, Mix({"m2v": 1.0}, memory=memory, strange=strange), generator)
+        device = next(model.parameters()).device
+        eps = noise(shots, torch.Generator().manual_seed(1)).to(device)
+        shots = layout.Shots(*(tensor.to(device) for tensor in shots))
+        films.append(sample(model, shots, eps, shift, span.low, span.high))
+    picture(vae, torch.cat(films), path)
+
+
+def split(latents: Latents) -> tuple[Latents, Latents]:
+    """What is trained on, and what the log's figures and pictures are made of."""
+    return latents.part(0, len(latents) - UNSEEN), latents.part(len(latents) - UNSEEN, len(latents))
+
+
+def left(until: float | None) -> float | None:
+    """Minutes until a time of the monotonic clock; None where there is no end."""
+    return None if until is None else max(0.0, (until - time.monotonic()) / 60)
+
+
+def _device(device: str) -> str:
+    return device or ("cuda" if torch.cuda.is_available() else "cpu")

@@ -1,0 +1,96 @@
+"""Stage `lora`: memory for the base pair, by an adapter for each expert and nothing else."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from . import checkpoints
+from .adapter import with_adapter
+from .data import Latents, Mix
+from .dit import Range, cached, left, load_expert, pictures, prepared, probe, ranges, split, velocity_loss
+from .loop import train
+from .recipes import Recipe
+from .vae import load_vae
+
+LAYOUTS = {"m2v": 0.6, "mi2v": 0.25, "mm2v": 0.15}
+WITHOUT = 0.1
+"""Share of batches without memory: a shot may have none."""
+
+
+class MemoryStage:
+    """An expert's adapter as a stage of `loop.train`."""
+
+    def __init__(self, model: nn.Module, latents: Latents, vae: Any, recipe: Recipe, span: Range):
+        lora = recipe.lora
+        self.name, self.recipe, self.span, self.vae = f"lora-{span.expert}", recipe, span, vae
+        self.model = model
+        self.latents, self.unseen = split(latents)
+        self.identity: Mapping[str, Any] = {
+            "rank": lora.rank, "alpha": lora.alpha, "memory": lora.memory, "spacing": lora.spacing,
+            "loss_on_memory": lora.loss_on_memory, "drop_text": lora.drop_text, "size": recipe.size,
+            "stories": len(latents),
+        }  # fmt: skip
+
+    def loss(self, model: nn.Module, step: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """The velocity's error on shots with as much memory for all of a batch: 1 to `LoraRecipe.memory`."""
+        lora = self.recipe.lora
+        without, choice = torch.rand(2, generator=generator).tolist()
+        memory = 0 if without < WITHOUT else 1 + int(choice * lora.memory)
+        shots = self.latents.shots(lora.schedule.batch, Mix(LAYOUTS, memory, lora.drop_text), generator)
+        shift = self.recipe.base.shift
+        error = velocity_loss(model, shots, self.span, shift, generator, on_memory=lora.loss_on_memory)
+        return {"loss": error}
+
+    def probe(self, model: nn.Module, step: int) -> dict[str, float]:
+        """See `dit.probe`."""
+        return probe(model, self.unseen, self.span.expert)
+
+    def sample(self, model: nn.Module, folder: Path, step: int) -> None:
+        """See `dit.pictures`."""
+        path = folder / f"step_{step:07}.png"
+        pictures(model, self.vae, self.unseen, path, self.span, self.recipe.base.shift)
+
+
+def train_lora(
+    recipe: Recipe, folder: Path, minutes: float | None = None, *, seed: int = 0, device: str = ""
+) -> bool:
+    """Train both experts' adapters under `folder`/lora/{low,high}; each goes on where it stopped.
+
+    The high-noise expert's adapter starts from the other's: both have learned the same thing.
+
+    Args:
+        recipe: of the size.
+        folder: of the whole training; the stages vae and base must be done there.
+        minutes: stop after so many; the next call goes on.
+        seed: of adapters and batches.
+        device: "cpu" or ""; empty for a GPU if there is one.
+
+    Returns:
+        Whether it is done.
+
+    Raises:
+        StoryMemError: a stage before is missing, and as `loop.train`.
+    """
+    until = None if minutes is None else time.monotonic() + 60 * minutes
+    experts = {span.expert: load_expert(recipe, folder, span.expert) for span in ranges(recipe.base.boundary)}
+    latents = cached(recipe, folder, left(until), device)
+    if latents is None:
+        return False
+    schedule, place, vae = recipe.lora.schedule, folder / "lora", load_vae(recipe, folder)
+    for span in ranges(recipe.base.boundary):
+        model = with_adapter(experts[span.expert], recipe.lora.rank, recipe.lora.alpha, seed)
+        if span.expert != "low":
+            model.load_state_dict(checkpoints.averages(place / "low"), strict=False)
+        if recipe.lora.checkpointing:
+            model.enable_gradient_checkpointing()
+        stage = MemoryStage(prepared(model, schedule, device), latents, vae, recipe, span)
+        result = train(stage, place / span.expert, schedule, seed=seed, minutes=left(until), device=device)
+        if not result.finished:
+            return False
+    return True

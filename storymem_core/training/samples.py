@@ -1,0 +1,55 @@
+"""Pictures of what a model has learned: a few shots, sampled and decoded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..disk import replacing
+from ..small_models import LATENT_MEAN, LATENT_STD
+from . import layout, vae_forward
+
+STEPS = 12
+
+
+@torch.no_grad()
+def sample(
+    model: nn.Module, shots: layout.Shots, noise: Tensor, shift: float, low: float, high: float
+) -> Tensor:
+    """Euler steps from t = high to low, and from there in one leap to 0: clean latents [B, C, f, H, W].
+
+    An expert that has learned a part of the way begins at the truth, noised. Every memory slot follows its
+    own straight path, which is known.
+
+    Args:
+        noise: [B, C, M + f, H, W].
+    """
+    frames = shots.memory.shape[2]
+    u = torch.linspace(high / (shift - (shift - 1) * high), low / (shift - (shift - 1) * low), STEPS + 1)
+    times = (shift * u / (1 + (shift - 1) * u)).tolist()
+    video = (1 - high) * shots.video + high * noise[:, :, frames:]
+    for t, after in zip(times, [*times[1:-1], 0.0], strict=False):
+        at = torch.full((len(video),), t, device=video.device)
+        told = layout.hidden_states(shots, video, at, noise[:, :, :frames])
+        output = model(told, layout.TIMESTEPS * at, shots.text.float(), return_dict=False)[0]
+        video = video + (after - t) * output[:, :, frames:].float()
+    return video
+
+
+@torch.no_grad()
+def picture(vae: Any, latents: Tensor, path: Path) -> None:
+    """A row per film [C, f, h, w] of some of its frames, as a PNG."""
+    from PIL import Image
+
+    device = next(vae.parameters()).device
+    shape = (1, -1, 1, 1, 1)
+    mean, std = (torch.tensor(values, device=device).reshape(shape) for values in (LATENT_MEAN, LATENT_STD))
+    with torch.autocast(device.type, torch.bfloat16):
+        films = vae_forward.decode(vae, latents.to(device) * std + mean)
+    rows = films[:, :, ::4].float().clamp(-1, 1).permute(0, 3, 2, 4, 1)  # film, row, frame, column, colour
+    sheet = (127.5 * (rows + 1)).round().byte().flatten(2, 3).flatten(0, 1)
+    with replacing(path) as temporary:
+        Image.fromarray(sheet.cpu().numpy()).save(temporary, "png")

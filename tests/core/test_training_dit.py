@@ -1,0 +1,104 @@
+"""The stage base: an untrained VAE and a few tiny stories, drawn, encoded and learned from, to the end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import WanTransformer3DModel
+from safetensors.torch import save_file
+
+from storymem_core.errors import StoryMemError
+from storymem_core.text_encoder import features
+from storymem_core.training import checkpoints, dit, journal, layout, text, vae
+from storymem_core.training.data import Mix
+from storymem_core.training.recipes import TINY, Recipe, Schedule
+
+SHORT = Schedule(steps=4, batch=3, lr=1e-3, warmup=1, checkpoint_every=2, probe_every=2)
+MINI = replace(
+    TINY,
+    size=16,
+    length=9,
+    vae=replace(TINY.vae, base_dim=4),
+    base=replace(TINY.base, trunk=SHORT, expert=SHORT, dim=128, ffn=128, blocks=1, stories=5),
+    lora=replace(TINY.lora, schedule=SHORT, rank=4, alpha=4),
+)
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dit, "UNSEEN", 2)
+    monkeypatch.setattr(dit, "PROBE", 3)
+
+
+def with_vae(folder: Path, recipe: Recipe = MINI) -> Path:
+    """A training's folder whose VAE is done, so to say."""
+    state = vae.Vae(recipe.vae).vae.state_dict()
+    (folder / "vae").mkdir(parents=True, exist_ok=True)
+    save_file({name: tensor.contiguous() for name, tensor in state.items()}, folder / "vae" / vae.FILE)
+    return folder
+
+
+def test_the_stage_ends_with_both_experts_and_pictures(tmp_path: Path):
+    assert dit.train_base(MINI, with_vae(tmp_path), device="cpu")
+    trunk = checkpoints.averages(tmp_path / "base" / "trunk")
+    for expert in ("high", "low"):
+        weights = dit.load_expert(MINI, tmp_path, expert).state_dict()
+        assert not torch.equal(weights["proj_out.weight"], trunk["proj_out.weight"])
+        assert (tmp_path / "base" / expert / "samples" / "step_0000004.png").stat().st_size > 100
+    rows = journal.read(tmp_path / "base" / "trunk")
+    assert [row["step"] for row in rows] == [1, 2, 3, 4]
+    assert {"probe_none", "probe_own", "probe_strange"} <= rows[3].keys()
+
+
+def test_a_stage_that_runs_out_of_time_goes_on_with_the_same_losses(tmp_path: Path):
+    whole, parts = with_vae(tmp_path / "whole"), with_vae(tmp_path / "parts")
+    dit.train_base(MINI, whole, device="cpu")
+    dit.cached(MINI, parts, None, "cpu")
+    calls = 1
+    while not dit.train_base(MINI, parts, minutes=1e-9, device="cpu"):  # a step a call
+        calls += 1
+    assert calls > 6
+    losses = [[row["loss"] for row in journal.read(folder / "base" / "low")] for folder in (whole, parts)]
+    assert losses[0] == losses[1]
+
+
+def test_the_vae_comes_first(tmp_path: Path):
+    with pytest.raises(StoryMemError, match="Train the stage vae"):
+        dit.train_base(MINI, tmp_path)
+
+
+def test_text_ids_are_read_like_the_encoders_features():
+    model = dit.transformer(MINI)
+    plain = WanTransformer3DModel(**{**model.config, "rope_max_seq_len": 8})
+    plain.load_state_dict(model.state_dict())
+    torch.nn.init.normal_(model.proj_out.weight, std=0.1, generator=torch.Generator().manual_seed(0))
+    plain.proj_out.load_state_dict(model.proj_out.state_dict())
+    ids = torch.tensor([[3, 40, 11, 1, 0, 0]])
+    x, t = torch.randn(1, 36, 3, 2, 2), torch.tensor([500.0])
+    told = model(x, t, ids.float(), return_dict=False)[0]
+    assert torch.allclose(told, plain(x, t, features(ids, text.table()), return_dict=False)[0], atol=1e-5)
+    assert told.abs().max() > 0.01
+
+
+def test_half_of_the_shots_are_given_frames(tmp_path: Path):
+    folder = with_vae(tmp_path)
+    latents = dit.cached(MINI, folder, None, "cpu")
+    assert latents is not None and len(latents) == 5
+    asked: list[Mix] = []
+
+    class Asked:
+        def shots(self, count: int, mix: Mix, generator: torch.Generator) -> layout.Shots:
+            asked.append(mix)
+            return latents.shots(count, mix, generator)
+
+    span, opened = dit.ranges(0.9)[0], vae.load_vae(MINI, folder)
+    stage = dit.BaseStage("low", dit.transformer(MINI), latents, opened, MINI, span)
+    stage.latents = Asked()  # type: ignore[assignment]
+    loss = stage.loss(stage.model, 0, torch.Generator().manual_seed(0))["loss"]
+    assert asked[0].layouts == pytest.approx({"m2v": 0.5, "mi2v": 0.375, "mm2v": 0.125})
+    assert asked[0].memory == 0 and asked[0].drop_text == 0.1
+    # An untrained model says 0; noise and latents are about 1 and independent.
+    assert 0.5 < float(loss) < 8

@@ -1,0 +1,81 @@
+"""The stage lora: adapters for both experts of a tiny base."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from test_training_dit import MINI, with_vae
+
+from storymem_core.errors import StoryMemError
+from storymem_core.training import checkpoints, dit, export, journal, memory_lora
+from storymem_core.training.adapter import with_adapter
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dit, "UNSEEN", 2)
+    monkeypatch.setattr(dit, "PROBE", 3)
+
+
+def test_the_adapter_is_on_every_linear_layer_of_a_block_and_nothing_else_is_trained():
+    model = with_adapter(dit.transformer(MINI), rank=4, alpha=4)
+    trained = {name for name, value in model.named_parameters() if value.requires_grad}
+    assert {name.rsplit(".lora_", 1)[0] for name in trained} == {
+        f"blocks.0.{layer}"
+        for layer in (
+            "attn1.to_q", "attn1.to_k", "attn1.to_v", "attn1.to_out.0",
+            "attn2.to_q", "attn2.to_k", "attn2.to_v", "attn2.to_out.0", "ffn.net.0.proj", "ffn.net.2",
+        )
+    }  # fmt: skip
+    assert model.blocks[0].ffn.net[2].scaling["default"] == 2.0  # rslora: 4 / sqrt(4)
+
+
+def test_a_fresh_adapter_changes_nothing_and_is_the_same_for_a_seed():
+    plain = dit.transformer(MINI)
+    torch.nn.init.normal_(plain.proj_out.weight)
+    x, t, ids = torch.randn(1, 36, 4, 2, 2), torch.tensor([500.0]), torch.ones(1, 6)
+    before = plain(x, t, ids, return_dict=False)[0]
+    model = with_adapter(plain, rank=4, alpha=4, seed=3)
+    assert torch.allclose(model(x, t, ids, return_dict=False)[0], before, atol=1e-6)
+    again = with_adapter(dit.transformer(MINI), rank=4, alpha=4, seed=3)
+    name = "blocks.0.attn1.to_q.lora_A.default.weight"
+    assert torch.equal(model.get_parameter(name), again.get_parameter(name))
+
+
+def test_the_stage_ends_with_two_adapters_that_can_be_exported(tmp_path: Path):
+    dit.train_base(MINI, with_vae(tmp_path), device="cpu")
+    assert memory_lora.train_lora(MINI, tmp_path, device="cpu")
+    low, high = (checkpoints.averages(tmp_path / "lora" / expert) for expert in ("low", "high"))
+    assert len(export.peft_lora(low)) == 20
+    b = "blocks.0.attn1.to_v.lora_B.default.weight"
+    assert low[b].abs().max() > 0 and not torch.equal(low[b], high[b])
+    # The high-noise expert went on from the other's adapter: its B did not start at zero.
+    assert (high[b] - low[b]).norm() < 1.5 * low[b].norm() + 0.1
+    assert {"probe_none", "probe_own", "probe_strange"} <= journal.read(tmp_path / "lora" / "high")[-1].keys()
+
+
+def test_memory_frames_differ_from_step_to_step_and_count_in_the_loss_if_asked(tmp_path: Path):
+    folder = with_vae(tmp_path)
+    latents = dit.cached(MINI, folder, None, "cpu")
+    assert latents is not None
+    model = with_adapter(dit.transformer(MINI), rank=4, alpha=4)
+    losses = {}
+    for on_memory in (False, True):
+        recipe = replace(MINI, lora=replace(MINI.lora, loss_on_memory=on_memory))
+        stage = memory_lora.MemoryStage(model, latents, None, recipe, dit.ranges(0.9)[0])  # type: ignore[arg-type]
+        seen: list[int] = []
+        model.register_forward_pre_hook(lambda _, args, seen=seen: seen.append(args[0].shape[2] - 3))
+        losses[on_memory] = [
+            float(stage.loss(model, step, torch.Generator().manual_seed(step))["loss"]) for step in range(40)
+        ]
+    assert {*seen} == {0, 1, 2, 3, 4} and 1 <= seen.count(0) <= 9
+    differ = [a != b for a, b in zip(losses[False], losses[True], strict=True)]
+    assert differ == [count > 0 for count in seen]
+
+
+def test_the_base_comes_first(tmp_path: Path):
+    with pytest.raises(StoryMemError, match="Train the stage"):
+        memory_lora.train_lora(MINI, with_vae(tmp_path), device="cpu")
