@@ -127,6 +127,11 @@ class GroupLatents:
     def __len__(self) -> int:
         return len(self._files)
 
+    @property
+    def latent_frames(self) -> int:
+        """f of the clips."""
+        return int(_read(self._files[0], lambda file: file.get_slice("video").get_shape()[1]))
+
     def shots(self, count: int, mix: Mix, generator: torch.Generator) -> Shots:
         """A batch by chance: fp32, its text as bf16 features.
 
@@ -196,7 +201,7 @@ def _read(path: Path, what: Callable[[Any], Any]) -> Any:
 @torch.no_grad()
 def _encoded(vae: AutoencoderKLWan, pixels: Tensor) -> Tensor:
     """[F, H, W, 3] in 0..1 -> [C, f, h, w]."""
-    return latents(vae, pixels[None])[0]
+    return latents(vae, pixels[None])[0].contiguous()
 
 
 def _check(size: tuple[int, int]) -> None:

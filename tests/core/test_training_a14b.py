@@ -5,30 +5,32 @@ from __future__ import annotations
 import json
 import shutil
 import weakref
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderKLWan, WanTransformer3DModel
-from peft import LoraConfig, inject_adapter_in_model
 from safetensors import safe_open
 from safetensors.torch import load_file
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
+from benchmarks.photos import SCENES, photo, view
 from storymem_core import frame_file
 from storymem_core.errors import StoryMemError
-from storymem_core.training import a14b, group_latents
+from storymem_core.training import a14b, a14b_lora, group_latents
+from storymem_core.training.adapter import with_adapter
 from storymem_core.training.curation import Curated
 from storymem_core.training.data import Mix
 from storymem_core.training.drawing import latents
 from storymem_core.training.group_latents import GroupLatents
 from storymem_core.training.grouping import Clip, Group, Relative
 from storymem_core.training.memory_needed import A14B, GIB, Shape, memory_needed, table, tokens
+from storymem_core.training.recipes import Schedule
 from storymem_core.training.rope import with_memory_rope
-
-LAYERS = r"blocks\.\d+\.(attn[12]\.(to_[qkv]|to_out\.0)|ffn\.net\.(0\.proj|2))"
 
 # --- memory ---
 
@@ -94,7 +96,7 @@ def followed(shape: Shape, memory: int) -> float:
         model = WanTransformer3DModel(
             num_attention_heads=shape.dim // 128, ffn_dim=shape.ffn, num_layers=shape.blocks, **a14b.CHANNELS
         ).requires_grad_(False)
-        inject_adapter_in_model(LoraConfig(r=128, use_rslora=True, target_modules=LAYERS), model)
+        with_adapter(model, 128, 128)
     model.enable_gradient_checkpointing()
     rotation = with_memory_rope(model, 21).rope(torch.empty(1, 36, 21 + memory, 60, 104))
     model.rope.forward = lambda latents: tuple(torch.empty(part.shape) for part in rotation)
@@ -129,7 +131,7 @@ def test_the_formula_is_what_a_step_of_true_shape_needs(memory):
 
 # --- the model's folder ---
 
-SMALL = {"num_attention_heads": 1, "attention_head_dim": 128, "ffn_dim": 64, "text_dim": 32, "freq_dim": 16}
+SMALL = {"num_attention_heads": 1, "attention_head_dim": 128, "ffn_dim": 64, "freq_dim": 16}
 
 
 @pytest.fixture(scope="module")
@@ -365,3 +367,93 @@ def test_no_latents_and_damaged_latents(cached, tmp_path):
     (tmp_path / "group_x.safetensors").write_bytes(b"x")
     with pytest.raises(StoryMemError, match="damaged"):
         GroupLatents(tmp_path, {}, tmp_path)
+
+
+# --- training ---
+
+
+def test_the_fsdp_config_is_read_by_accelerate_and_shards_diffusers_blocks():
+    from accelerate.commands.config.config_args import load_config_from_file
+
+    config = load_config_from_file(str(Path(a14b.__file__).with_name("accelerate_fsdp.yaml")))
+    assert config.distributed_type == "FSDP" and config.mixed_precision == "bf16"
+    assert config.fsdp_config["fsdp_version"] == 2
+    assert config.fsdp_config["fsdp_transformer_layer_cls_to_wrap"] in WanTransformer3DModel._no_split_modules
+
+
+def rows(folder):
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture
+def data(cached, folder, tmp_path):
+    a14b.cache_text(["a hero", "walks"], folder, tmp_path / "text", say=lambda line: None)
+    return GroupLatents(cached[2], {"a0": "a hero", "b0": "walks"}, tmp_path / "text")
+
+
+def stage(model, data, expert, steps, rank=128):
+    schedule = Schedule(steps=steps, batch=1, lr=1e-3, warmup=1, checkpoint_every=2)
+    recipe = replace(a14b_lora.RECIPE, schedule=schedule, rank=rank)
+    return a14b_lora.MemoryLora(model, data, expert, data.latent_frames, recipe)
+
+
+def test_a_few_steps_on_true_shape(data, tmp_path):
+    """One block of the A14B: 40 heads of 128, ffn 13824, text 4096, rank 128, bf16, recomputed."""
+    run = stage(a14b.cut_down(1), data, "high", 2)
+    trained = {name: value for name, value in run.model.named_parameters() if value.requires_grad}
+    assert sum(value.numel() for value in trained.values()) == A14B.adapter(128) / 40
+    assert {value.dtype for value in trained.values()} == {torch.float32}
+    frozen = run.model.blocks[0].ffn.net[2].base_layer.weight
+    assert frozen.dtype == torch.bfloat16 and frozen.shape == (5120, 13824)
+    before = frozen.clone()
+    assert a14b_lora.train(run, tmp_path, device="cpu") == (2, True)
+    assert torch.equal(frozen, before)
+    assert all(value.abs().max() > 0 for name, value in trained.items() if "lora_B" in name)
+    losses = [row["loss"] for row in rows(tmp_path / "high")]
+    assert len(losses) == 2 and all(0 < loss < 100 for loss in losses)
+
+
+def test_a_stopped_run_goes_on_with_the_same_losses(data, folder, tmp_path):
+    def run(out, **options):
+        a14b_lora.train(
+            stage(a14b.load_expert(folder, "low"), data, "low", 5), tmp_path / out, device="cpu", **options
+        )
+        return [row["loss"] for row in rows(tmp_path / out / "low")]
+
+    whole = run("whole")
+    torch.manual_seed(1)  # what a new process draws elsewhere
+    assert run("half", minutes=0) == whole[:1]
+    assert run("half") == whole and len(whole) == 5
+
+
+def test_a_checkpoint_of_another_rank_is_refused(data, folder, tmp_path):
+    a14b_lora.train(stage(a14b.load_expert(folder, "high"), data, "high", 2, 4), tmp_path, device="cpu")
+    other = stage(a14b.load_expert(folder, "high"), data, "high", 2, 8)
+    with pytest.raises(StoryMemError, match="rank differ"):
+        a14b_lora.train(other, tmp_path, device="cpu")
+
+
+def test_the_commands_from_videos_to_an_adapter(folder, tmp_path, capsys):
+    """All of them, on a small model laid out as the true one."""
+    videos, out = tmp_path / "videos", tmp_path / "out"
+    videos.mkdir()
+    coffee = photo(SCENES["coffee"])
+    for name, x, size in (("a", 0.3, 0.5), ("b", 0.5, 0.9)):
+        frames = torch.stack(
+            [view(coffee, 64, 96, (0.5, x + step, size)) for step in np.linspace(0, 0.04, 9)]
+        )
+        frame_file.write((frames * 255).round().byte().numpy(), videos / f"{name}.mkv")
+    if not (folder / "vae").exists():
+        AutoencoderKLWan(base_dim=8, z_dim=16).save_pretrained(folder / "vae")
+    place, model = ["--out", str(out)], ["--model", str(folder), "--device", "cpu"]
+    source = ["--videos", str(videos)]
+    assert a14b_lora.main(["lora", *place, *model, "--expert", "low"]) == 2
+    assert "Run the curation first" in capsys.readouterr().err
+    assert a14b_lora.main(["curate", *source, *place, "--length", "9", "--low", "0.3"]) == 0
+    assert a14b_lora.main(["cache", *source, *place, *model, "--size", "48", "32"]) == 0
+    command = ["lora", *place, *model, "--expert", "low", "--blocks", "1", "--minutes", "0"]
+    assert a14b_lora.main(command) == 0
+    assert a14b_lora.main(command) == 0
+    assert [row["step"] for row in rows(out / "lora" / "low")] == [1, 2]
+    assert a14b_lora.main(["memory"]) == 0
+    assert "| 8 | 10 |" in capsys.readouterr().out
