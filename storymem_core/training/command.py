@@ -80,7 +80,7 @@ def _train(stage: str, recipe: str, out: Path, minutes: float | None, say: Say) 
 def _functions() -> Mapping[str, StageFunction]:
     # Here: a mistyped size is told without waiting for torch and diffusers.
     from .dit import train_base
-    from .lora import train_lora
+    from .memory_lora import train_lora
     from .models_folder import export_models
     from .vae import train_vae
 

@@ -36,6 +36,10 @@ def ran(monkeypatch):
     return calls
 
 
+def test_every_stage_has_its_function():
+    assert tuple(command._functions()) == STAGES
+
+
 def names(ran):
     return [call[0] for call in ran]
 
