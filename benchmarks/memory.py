@@ -1,14 +1,15 @@
 """What memory is worth: `run.py bench memory [--stories N] [--steps N] [--models FOLDER]`.
 
-A hero's looks are never in the text, so only memory can tell them. Each story asks for one shot, in a place that
-no memory picture shows, and every row makes the same shots from the same noise: without memory, with the hero's
-own pictures, and with another hero's pictures from the same scenes (swapped), by the pack's own functions on the
-real host. `identity_error` is how far the hero that is seen is from the asked one, found by drawing the clip
-again (storymem_core/small_world/measure.py): a mean absolute difference of colours in -1..1; `to_other` is the
-same against the other hero, `stderr` the standard error of the mean. `place` and `action` are the shares of
-shots that show what the text says. `path` says where the memory is: inside the model on its known path (analytic), or in
-latents that go through the sampler (the release's way). `lora` says whether the M2V LoRA is loaded; none without
-it is the plain base. The ceiling is two unrelated heroes; the floor is the truth, encoded and decoded.
+A hero's looks are never in the text, so only memory can tell them. Each story asks for one shot, in a place
+that no memory picture shows, and every row makes the same shots from the same noise: without memory, with the
+hero's own pictures, and with another hero's pictures from the same scenes (swapped), by the pack's own
+functions on the real host. `identity_error` is how far the hero that is seen is from the asked one, found by
+drawing the clip again (storymem_core/small_world/measure.py): a mean absolute difference of colours in -1..1;
+`to_other` is the same against the other hero, `stderr` the standard error of the mean. `place` and `action`
+are the shares of shots that show what the text says. `path` says where the memory is: inside the model on its
+known path (analytic), or in latents that go through the sampler (the release's way). `lora` says whether the
+M2V LoRA is loaded; none without it is the plain base. The ceiling is two unrelated heroes; the floor is the
+truth, encoded and decoded.
 """
 
 from __future__ import annotations
@@ -16,29 +17,18 @@ from __future__ import annotations
 import argparse
 import math
 import os
-import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-# ComfyUI first: the pack's own `nodes/` must not shadow the host's nodes.py.
-sys.path.insert(0, os.environ["COMFYUI_PATH"])
-
+from benchmarks.hero_shots import demo
 from benchmarks.hero_shots.asked import LENGTH, Asked, ask
-from runner import graphs
-from runner.arguments import DEMO_GRAPH
 from runner.benchmark import report
-from runner.installation import small_models
-from storymem_core import weights
 from storymem_core.small_world.measure import Seen, see
-
-WIDGETS = ("steps", "cfg_high", "cfg_low", "sampler_name", "scheduler", "shift", "boundary")
-"""Of the demo's graph: what is measured is sampled as the demo is."""
 
 
 class Way(NamedTuple):
@@ -94,12 +84,11 @@ class Job(NamedTuple):
 def looks(job: Job) -> dict[str | Way, Look]:
     """Every row's look at one story, and those at the truth and at its round trip through the VAE."""
     from benchmarks.hero_shots import made
-
     from storymem_core.shot import Settings
 
     asked = ask(job.number)
     truth = asked.truth(job.size)
-    bare, tuned = _models(job.models)
+    bare, tuned = demo.models(job.models)
     found: dict[str | Way, Look] = {
         "truth": Look.at(truth, asked),
         "floor": Look.at(made.round_trip(bare, truth), asked),
@@ -113,22 +102,6 @@ def looks(job: Job) -> dict[str | Way, Look]:
         frames = make(models, settings, asked.prompt, pictures, seed=job.number, length=LENGTH)
         found[way] = Look.at(frames, asked)
     return found
-
-
-@cache
-def _models(folder: Path) -> tuple[Any, Any]:
-    from benchmarks.hero_shots import made
-
-    return made.load(folder)
-
-
-def _start() -> None:
-    """Of a process: before the host's first import it must know where it runs."""
-    import torch
-    from comfy.cli_args import args
-
-    args.cpu = not torch.cuda.is_available()
-    torch.set_num_threads(1)
 
 
 def row(way: Way, seen: Sequence[Look]) -> dict[str, Any]:
@@ -160,54 +133,57 @@ def differences(seen: dict[Way, list[Look]]) -> list[dict[str, Any]]:
         if way != (plain := Way(way.memory, way.source)) and way.lora and plain in seen:
             pairs = zip(seen[way], seen[plain], strict=True)
             mean, error = _mean([one.asked - other.asked for one, other in pairs])
-            told.append({"memory": way.memory, "spacing": way.spacing, "path": way.path, "worse_by": mean, "stderr": error})
+            told.append(
+                {
+                    "memory": way.memory,
+                    "spacing": way.spacing,
+                    "path": way.path,
+                    "worse_by": mean,
+                    "stderr": error,
+                }
+            )
     return told
 
 
 def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="run.py bench memory", description=__doc__.partition("\n")[0])
-    parser.add_argument("--stories", type=int, default=50, metavar="N", help="shots of each row (default: 50)")
+    parser.add_argument(
+        "--stories", type=int, default=50, metavar="N", help="shots of each row (default: 50)"
+    )
     parser.add_argument("--steps", type=int, metavar="N", help="of sampling (default: the demo's)")
     parser.add_argument("--models", type=Path, metavar="DIR", help="a models folder (default: the demo's)")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N", help="processes (default: cores)")
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count(), metavar="N", help="processes (default: cores)"
+    )
     return parser.parse_args(words)
-
-
-def _shipped() -> bool:
-    return all((weights.FOLDER / name).is_file() for name in weights.SHIPPED)
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 def main() -> None:
     given = arguments()
-    host = Path(os.environ["COMFYUI_PATH"])
-    models = given.models or (weights.FOLDER if _shipped() else small_models(Path(sys.executable), host, _say))
-    graph = graphs.load(DEMO_GRAPH)
-    widgets = graph[graphs.only(graph, graphs.LOOP)]["inputs"]
-    settings = {name: widgets[name] for name in WIDGETS} | ({"steps": given.steps} if given.steps else {})
-    jobs = [Job(number, models, tuple(settings.items()), widgets["width"]) for number in range(given.stories)]
-    found = []
-    with ProcessPoolExecutor(given.jobs, mp_context=get_context("spawn"), initializer=_start) as pool:
+    folder = demo.models_folder(given.models, demo.say)
+    settings, size = demo.sampling(given.steps)
+    jobs = [Job(number, folder, tuple(settings.items()), size) for number in range(given.stories)]
+    found: list[dict[str | Way, Look]] = []
+    with ProcessPoolExecutor(given.jobs, mp_context=get_context("spawn"), initializer=demo.start) as pool:
         for done in pool.map(looks, jobs):
             found.append(done)
-            _say(f"story {len(found)} of {given.stories}")
+            demo.say(f"story {len(found)} of {given.stories}")
     seen = {way: [each[way] for each in found] for way in WAYS}
-    rows = [row(way, seen[way]) for way in WAYS]
-    bounds = {name: _mean([each[name].asked for each in found]) for name in ("truth", "floor")}
-    ceiling = _mean([each["truth"].other for each in found])
-    error = {way: told["identity_error"] for way, told in zip(WAYS, rows, strict=True)}
+    errors = {way: _mean([look.asked for look in seen[way]])[0] for way in WAYS}
     report(
         "memory",
-        rows,
-        ceiling=dict(zip(("identity_error", "stderr"), ceiling, strict=True)),
-        **{name: dict(zip(("identity_error", "stderr"), bound, strict=True)) for name, bound in bounds.items()},
-        three_over_none=error[THREE] / error[BASE],
+        [row(way, seen[way]) for way in WAYS],
+        ceiling=_bound([each["truth"].other for each in found]),
+        floor=_bound([each["floor"].asked for each in found]),
+        truth=_bound([each["truth"].asked for each in found]),
+        three_over_none=errors[THREE] / errors[BASE],
         differences=differences(seen),
-        settings={**settings, "size": widgets["width"], "length": LENGTH},
+        settings={**settings, "size": size, "length": LENGTH},
     )
+
+
+def _bound(values: Sequence[float]) -> dict[str, float]:
+    return dict(zip(("identity_error", "stderr"), _mean(values), strict=True))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Where and when a clip plays, and where its camera looks: every place is tried, at every time, from everywhere.
+"""Where and when a clip plays, and where its camera looks: every place is tried, at any time, from anywhere.
 
-The places are painted once, wide; a camera's frame is an average over a part of that picture. Differences above
-a limit count as the limit, so that whoever stands in front decides nothing.
+The places are painted once, wide; a camera's frame is an average over a part of that picture. Differences
+above a limit count as the limit, so that whoever stands in front decides nothing.
 """
 
 from __future__ import annotations

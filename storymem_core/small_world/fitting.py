@@ -1,8 +1,8 @@
 """A character drawn again and again until it fits: its pose, its features, and then its colours.
 
-A spot is four numbers: x, lift above the ground (both in world units), zoom, and the part of the action's cycle
-that is over. Every frame has its own, so a fit follows any motion. Colours are never tried: for one drawing, the
-best ones follow from a least squares problem with four unknowns.
+A spot is four numbers: x, lift above the ground (both in world units), zoom, and the part of the action's
+cycle that is over. Every frame has its own, so a fit follows any motion. Colours are never tried: for one
+drawing, the best ones follow from a least squares problem with four unknowns.
 """
 
 from __future__ import annotations
@@ -85,7 +85,9 @@ def drawn(view: View, guess: Guess) -> Layers:
     # A larger character is one that the camera is nearer to, looking past its feet.
     left, top, side = view.windows.T
     windows = {"left": x + (left - x) / zoom, "top": FLOOR + (top - FLOOR) / zoom, "side": side / zoom}
-    canvas = Canvas.new(view.frames.shape[1], frames=len(x), **{k: v.reshape(-1, 1, 1) for k, v in windows.items()})
+    canvas = Canvas.new(
+        view.frames.shape[1], frames=len(x), **{k: v.reshape(-1, 1, 1) for k, v in windows.items()}
+    )
     return layers(canvas, guess.looks, stacked(poses), view.kind)
 
 
@@ -99,7 +101,8 @@ def coloured(view: View, guess: Guess, *, together: bool = False, blur: float = 
     """
     part = drawn(view, guess)
     shares, rest, ground = (
-        blurred(picture, blur) for picture in (part.shares, part.rest, part.behind[..., None] * view.background)
+        blurred(picture, blur)
+        for picture in (part.shares, part.rest, part.behind[..., None] * view.background)
     )
     count = len(view.frames)
     shares = shares.reshape(count, -1, 4)
@@ -138,9 +141,7 @@ def featured(view: View, guess: Guess) -> Guess:
     """The guess with the hat, the pattern and the face that leave least unexplained."""
     blur = blur_of(view, guess)
     for feature, kinds in (("hat", Hat), ("pattern", Pattern), ("face", Face)):
-        tries = [
-            replace(guess, looks=replace(guess.looks, **{feature: kind})) for kind in get_args(kinds)
-        ]
+        tries = [replace(guess, looks=replace(guess.looks, **{feature: kind})) for kind in get_args(kinds)]
         guess = min(
             tries, key=lambda tried: float(coloured(view, tried, together=True, blur=blur).left_over.sum())
         )
@@ -148,7 +149,7 @@ def featured(view: View, guess: Guess) -> Guess:
 
 
 def turned(view: View, guess: Guess) -> Guess:
-    """The guess with the facing, and in each frame the part of the action's cycle, that leave least unexplained.
+    """The guess with the facing, and in each frame the part of the action's cycle, that explain most.
 
     Whatever part is tried, the middle of what is seen stays where it is: a body that leans stands elsewhere.
     """
@@ -177,8 +178,8 @@ def _middle(view: View, guess: Guess) -> np.ndarray:
 def refined(view: View, guess: Guess, rounds: int) -> Guess:
     """The guess with spots that leave less unexplained, by Gauss and Newton's method.
 
-    Each of the four numbers is moved a step to both sides; from what that does to every pixel follows where all
-    four should go together. The best spots that were met are kept, for each frame its own.
+    Each of the four numbers is moved a step to both sides; from what that does to every pixel follows where
+    all four should go together. The best spots that were met are kept, for each frame its own.
     """
     count, size = len(guess.spots), view.windows[:, 2:]
     step = np.concatenate([STEPS[:2] * size, np.broadcast_to(STEPS[2:], (count, 2))], axis=1)  # [N, 4]

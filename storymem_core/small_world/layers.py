@@ -1,7 +1,8 @@
 """A character taken apart: how much of each of its colours a pixel holds, for any looks of one shape.
 
-Painting is linear in the colours (`characters`): a pixel is the sum of shares of the four colours, of what never
-changes (eyes, blush, shade), and of what lies behind. One drawing gives all shares, whatever the colours.
+Painting is linear in the colours (`characters`): a pixel is the sum of shares of the four colours, of what
+never changes (eyes, blush, shade), and of what lies behind. One drawing gives all shares, whatever the
+colours.
 """
 
 from __future__ import annotations
@@ -48,11 +49,15 @@ def layers(canvas: Canvas, looks: Looks, pose: Pose, kind: Kind = "hero") -> Lay
     Args:
         looks: its build, hat, pattern and face; its colours do not matter.
     """
-    coverages = _Coverages(canvas.x, canvas.y, canvas.pixel, np.zeros((*canvas.owner.shape, 1), np.float32), canvas.owner.copy())
+    coverages = _Coverages(
+        canvas.x, canvas.y, canvas.pixel, np.zeros((*canvas.owner.shape, 1), np.float32), canvas.owner.copy()
+    )
     characters.draw(coverages, looks, pose, kind)
     mixtures = _mixtures(replace(looks, **dict.fromkeys(PARTS, _NONE)), kind)
     shape = canvas.owner.shape
-    made = Layers(np.zeros((*shape, 4), np.float32), np.zeros((*shape, 3), np.float32), np.ones(shape, np.float32))
+    made = Layers(
+        np.zeros((*shape, 4), np.float32), np.zeros((*shape, 3), np.float32), np.ones(shape, np.float32)
+    )
     # From the front to the back: what a layer adds, then how much it leaves to be seen of those behind.
     for (rows, columns, coverage), (shares, own) in zip(coverages.laid[::-1], mixtures[::-1], strict=True):
         behind = made.behind[:, rows, columns]
@@ -71,7 +76,9 @@ class _Coverages(Canvas):
 
     laid: list[tuple[slice, slice, np.ndarray]] = field(default_factory=list)
 
-    def paint(self, shape: Shape, colour: np.ndarray, owner: int, alpha: Number = 1.0, soft: float = 0.0) -> None:
+    def paint(
+        self, shape: Shape, colour: np.ndarray, owner: int, alpha: Number = 1.0, soft: float = 0.0
+    ) -> None:
         rows, columns = self._within(shape.box, soft)
         area = self.rgb[:, rows, columns]
         area.fill(0)
@@ -85,13 +92,15 @@ class _Colours(Canvas):
 
     laid: list[np.ndarray] = field(default_factory=list)
 
-    def paint(self, shape: Shape, colour: np.ndarray, owner: int, alpha: Number = 1.0, soft: float = 0.0) -> None:
+    def paint(
+        self, shape: Shape, colour: np.ndarray, owner: int, alpha: Number = 1.0, soft: float = 0.0
+    ) -> None:
         self.laid.append(np.broadcast_to(np.asarray(colour, np.float32), 3))
 
 
 @lru_cache(maxsize=512)
 def _mixtures(looks: Looks, kind: Kind) -> list[tuple[np.ndarray, np.ndarray]]:
-    """What each shape of a character is painted with, in any pose: how much of each of PARTS, and a rest [3]."""
+    """What each shape of a character is painted with, in any pose: shares of PARTS [4], and a rest [3]."""
     plain, three, fourth = (
         _painted(replace(looks, **dict(zip(PARTS, colours, strict=True))), kind)
         for colours in ((_NONE,) * 4, (_RED, _GREEN, _BLUE, _NONE), (_NONE, _NONE, _NONE, _RED))

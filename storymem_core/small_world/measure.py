@@ -1,8 +1,9 @@
 """Who is seen in a clip, doing what, where and when: found by drawing it again (numpy only).
 
-The backdrop comes first (`backdrop`), then every action, build and place in the frame, roughly (`silhouettes`);
-then hat, pattern and face are tried and each frame's pose is refined on its own (`fitting`), so no position,
-motion or colour is taken for granted. The colours follow by least squares, for painting is linear in them.
+The backdrop comes first (`backdrop`), then every action, build and place in the frame, roughly
+(`silhouettes`); then hat, pattern and face are tried and each frame's pose is refined on its own (`fitting`),
+so no position, motion or colour is taken for granted. The colours follow by least squares, for painting is
+linear in them.
 """
 
 from __future__ import annotations
@@ -66,9 +67,9 @@ class Seen:
     def identity_error(self, looks: Looks) -> float:
         """How far the character is from these looks: a mean absolute difference of colours in -1..1.
 
-        Both are drawn in the pose that was found, by daylight, and compared pixel by pixel wherever one of them
-        shows a colour of its own (eyes and shade tell nobody apart); of the frames, the median counts. The same
-        looks give 0, two characters by chance about 0.6.
+        Both are drawn in the pose that was found, by daylight, and compared pixel by pixel wherever one of
+        them shows a colour of its own (eyes and shade tell nobody apart); of the frames, the median counts.
+        The same looks give 0, two characters by chance about 0.6.
         """
         found = drawn(self.view, self.guess)
         asked = drawn(self.view, replace(self.guess, looks=replace(looks)))
@@ -93,7 +94,9 @@ def see(frames: np.ndarray, scene: Scene, home: HomeLooks | None = None, kind: K
     seconds = scene.start + chosen / FPS
     small = shrunk(pictures, SIZE)
     behind = backdrop.find(small, seconds, scene.framing, scene.move, home)
-    windows = np.array([backdrop.window(scene.framing, scene.move, second, behind.focus) for second in seconds])
+    windows = np.array(
+        [backdrop.window(scene.framing, scene.move, second, behind.focus) for second in seconds]
+    )
     view = View(pictures, _painted(behind, windows, home), windows, places.tint(behind.time), kind)
     guess = _glance(view)
     view = view[STARES]

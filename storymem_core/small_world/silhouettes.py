@@ -49,10 +49,10 @@ STANCES = tuple(
 def unexplained(
     frame: np.ndarray, background: np.ndarray, light: np.ndarray, top: float, side: float, kind: Kind
 ) -> np.ndarray:
-    """How much of a frame is left when a character before the background explains what it can: [STANCES, SIZE+1].
+    """What of a frame is left when a character before the background explains all it can: [STANCES, SIZE+1].
 
-    At place j the character stands j - SIZE/2 pixels to the right of the frame's middle. The value is a sum of
-    squares, less that of the background alone: below 0, the character is better than nobody.
+    At place j the character stands j - SIZE/2 pixels to the right of the frame's middle. The value is a sum
+    of squares, less that of the background alone: below 0, the character is better than nobody.
 
     Args:
         frame, background: [SIZE, SIZE, 3], 0..1.
@@ -81,7 +81,7 @@ def unexplained(
 
 
 def _moved(picture: np.ndarray) -> np.ndarray:
-    """A picture [SIZE, SIZE, C] as a character in its middle sees it from each place: [SIZE + 1, pixels, C]."""
+    """A picture [SIZE, SIZE, C] moved so that each place is in its middle: [SIZE + 1, pixels, C]."""
     half = SIZE // 2
     wide = np.pad(picture, ((0, 0), (half, half), (0, 0)))
     windows = np.stack([wide[:, place : place + SIZE] for place in range(SIZE + 1)])
