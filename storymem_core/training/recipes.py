@@ -60,7 +60,7 @@ class VaeRecipe:
     base_dim: int = 16
     noise: float = 0.1
     size_weight: float = 3e-4
-    stories: int = 300
+    stories: int = 500
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ TINY = Recipe(
     size=64,
     vae=VaeRecipe(
         Schedule(
-            steps=6000, batch=1, lr=4e-3, warmup=100, ema=0.995, optimizer="muon", checkpoint_every=400
+            steps=7000, batch=1, lr=4e-3, warmup=100, ema=0.995, optimizer="muon", checkpoint_every=400
         )
     ),
     base=BaseRecipe(

@@ -30,6 +30,8 @@ from .whitening import moments, whiten
 FILE = "vae.safetensors"
 _PROBED, _MEASURED = 2, 40
 """Fresh stories that the log's PSNR and the latents' statistics are taken from."""
+_CHARACTERS = 4.0
+"""Weight of a character's pixel beyond a place's: places are few and soon learned, and cover most of a frame."""
 _ABSOLUTE = 0.1
 """Weight of the absolute error beside the squared one: edges and flat colours become clean sooner."""
 
@@ -51,7 +53,7 @@ class Vae(nn.Module):
 
 
 class VaeStage:
-    """The VAE as a stage of `loop.train`, over drawn clips uint8 [N, T, H, W, 3]."""
+    """The VAE as a stage of `loop.train`, over clips of `drawings`."""
 
     name = "vae"
 
@@ -60,22 +62,23 @@ class VaeStage:
         model = Vae(recipe.vae, seed)
         self.model: nn.Module = model
         self.vae = model.vae
-        self.fresh = _tensor(fresh)
+        self.fresh = _tensor(fresh)[:, :3]
         told = {key: value for key, value in vars(recipe.vae).items() if key != "schedule"}
         self.identity: Mapping[str, Any] = {"size": recipe.size, **told}
 
     def loss(self, model: nn.Module, step: int, generator: torch.Generator) -> dict[str, Tensor]:
-        """Squared and absolute error of clips in -1..1, and the latents' mean square."""
+        """Squared and absolute error of clips in -1..1, more of it where a character is, and the latents' mean square."""
         count, frames = phase(self.recipe, step)
-        clips = self._batch(count, frames, generator).to(_device(model))
+        drawn = self._batch(count, frames, generator).to(_device(model))
+        clips, weight = drawn[:, :3], 1 + _CHARACTERS * (drawn[:, 3:] > 0)
         side = clips.shape[-1] // 8
         shape = (count, LATENT_CHANNELS, 1 + (frames - 1) // 4, side, side)
         noise = self.recipe.noise * torch.randn(shape, generator=generator).to(clips)
         means, back = model(clips, noise)
-        error = back.float() - clips
-        squared, size = error.square().mean(), means.float().square().mean()
-        loss = squared + _ABSOLUTE * error.abs().mean() + self.recipe.size_weight * size
-        return {"loss": loss, "squared": squared, "size": size}
+        error, weight = back.float() - clips, weight / weight.mean()
+        size = means.float().square().mean()
+        lost = (weight * (error.square() + _ABSOLUTE * error.abs())).mean()
+        return {"loss": lost + self.recipe.size_weight * size, "squared": error.square().mean(), "size": size}
 
     def probe(self, model: nn.Module, step: int) -> dict[str, float]:
         """PSNR on fresh clips, and on their middle frames as pictures."""
@@ -131,7 +134,7 @@ def train_vae(
 
 def finish(vae: Autoencoder, recipe: Recipe, place: Path) -> None:
     """Whiten the latents by fresh clips and write the weights."""
-    clips = draw(FRESH + _PROBED, _MEASURED, recipe.size, recipe.length)
+    clips = draw(FRESH + _PROBED, _MEASURED, recipe.size, recipe.length)[..., :3]
     whiten(vae.cpu(), *moments(latents(vae, clips)), recipe.vae.noise)
     state = {name: tensor.float().contiguous() for name, tensor in vae.state_dict().items()}
     with replacing(place / FILE) as path:
@@ -197,8 +200,10 @@ def start_still(vae: Autoencoder) -> None:
 
 
 def _tensor(clips: np.ndarray) -> Tensor:
-    """uint8 [N, T, H, W, 3] -> float [N, 3, T, H, W] in -1..1."""
-    return torch.from_numpy(np.array(clips)).permute(0, 4, 1, 2, 3).float() / 127.5 - 1
+    """uint8 [N, T, H, W, C] -> float [N, C, T, H, W]: colours in -1..1, and above 0 where a character is."""
+    tensor = torch.from_numpy(np.array(clips)).permute(0, 4, 1, 2, 3).float()
+    tensor[:, :3] = tensor[:, :3] / 127.5 - 1
+    return tensor
 
 
 def _device(model: nn.Module) -> torch.device:
