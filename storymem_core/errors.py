@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 
 class StoryMemError(ValueError):
@@ -31,6 +32,10 @@ class StoryMemError(ValueError):
             if self.node
             else StoryMemError(self.problem, value=self.value, remedy=self.remedy, node=node)
         )
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # An exception is pickled as its class and its one text, which is not what this one is made of.
+        return partial(StoryMemError, self.problem, value=self.value, remedy=self.remedy, node=self.node), ()
 
 
 @contextmanager

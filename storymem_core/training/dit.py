@@ -5,8 +5,8 @@ A trunk learns all noise levels first; both experts start from it and end on the
 
 from __future__ import annotations
 
-import shutil
 import time
+import warnings
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -78,6 +78,7 @@ class BaseStage:
         self.identity: Mapping[str, Any] = {
             "dim": recipe.base.dim, "blocks": recipe.base.blocks, "ffn": recipe.base.ffn, "size": recipe.size,
             "stories": len(latents), "shift": recipe.base.shift, "drop_text": recipe.base.drop_text,
+            "first_frame": recipe.base.first_frame,
         }  # fmt: skip
 
     def loss(self, model: nn.Module, step: int, generator: torch.Generator) -> dict[str, Tensor]:
@@ -199,10 +200,21 @@ def prepared(model: Any, schedule: Schedule, device: str) -> Any:
         return model
     # Sequences are short: plain matrix products beat the flash kernel of CPUs.
     model.set_attention_backend("_native_math")
-    if schedule.steps >= _WORTH_COMPILING and any(map(shutil.which, ("c++", "g++", "clang++"))):
+    if schedule.steps >= _WORTH_COMPILING and _can_compile():
         for block in model.blocks:
             block.compile(dynamic=True)
     return model
+
+
+def _can_compile() -> bool:
+    """Whether there is a C++ compiler here, and all that it needs: found out by using it."""
+    try:
+        torch.compile(lambda x: x.sin() + 1)(torch.zeros(8))
+    except Exception as error:
+        # Whatever it is that lacks, the model is trained all the same, only slower.
+        warnings.warn(f"torch.compile fails here, so training is slower: {error}", stacklevel=2)
+        return False
+    return True
 
 
 def velocity(model: nn.Module, shots: layout.Shots, t: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
@@ -231,9 +243,9 @@ def velocity_loss(
 
 
 def noise(shots: layout.Shots, generator: torch.Generator) -> Tensor:
-    """Standard normal [B, C, M + f, H, W]."""
-    batch, channels, frames, height, width = shots.video.shape
-    return torch.randn(batch, channels, shots.memory.shape[2] + frames, height, width, generator=generator)
+    """Standard normal [B, C, M + f, H, W]; the shot's own does not depend on M."""
+    video = torch.randn(shots.video.shape, generator=generator)
+    return torch.cat([torch.randn(shots.memory.shape, generator=generator), video], dim=2)
 
 
 def probe(model: nn.Module, unseen: Latents, expert: str) -> dict[str, float]:
@@ -251,9 +263,7 @@ def probe(model: nn.Module, unseen: Latents, expert: str) -> dict[str, float]:
     return found
 
 
-def pictures(
-    model: nn.Module, vae: Any, unseen: Latents, path: Path, span: Range, shift: float
-) -> None:
+def pictures(model: nn.Module, vae: Any, unseen: Latents, path: Path, span: Range, shift: float) -> None:
     """The same shots without memory, with their story's own, and with another's, one below the other."""
     films = []
     for memory, strange in CASES.values():

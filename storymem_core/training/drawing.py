@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -95,8 +96,9 @@ def cache(
         _work(*shares[0])
     elif count:
         # Not fork: torch's threads and CUDA do not survive it.
-        with multiprocessing.get_context("spawn").Pool(count) as pool:
-            pool.starmap(_work, shares, chunksize=1)
+        with ProcessPoolExecutor(count, multiprocessing.get_context("spawn")) as pool:
+            for work in [pool.submit(_work, *share) for share in shares]:
+                work.result()
     return all(shard_path(folder, shard[0]).exists() for shard in shards)
 
 
@@ -199,7 +201,7 @@ def _work(
             break
         rows = [encode(vae, draw(seed, size, length), grey) for seed in seeds]
         with replacing(shard_path(folder, seeds[0])) as path:
-            save_file({name: torch.stack([row[name] for row in rows]) for name in rows[0]}, path)
+            save_file({name: torch.stack([row[name] for row in rows]).contiguous() for name in rows[0]}, path)
     torch.set_num_threads(threads)
 
 

@@ -163,3 +163,12 @@ def test_workers_share_the_shards(cached: Path, tmp_path: Path):
     vae = partial(AutoencoderKLWan, base_dim=4, z_dim=16)
     assert drawing.cache(vae, tmp_path, range(17), size=SIZE, length=5, workers=2)
     assert len(Latents.read(tmp_path)) == 17
+
+
+def no_vae() -> AutoencoderKLWan:
+    raise StoryMemError("the VAE is gone", value="vae", remedy="Train it.")
+
+
+def test_an_error_of_a_worker_is_told(tmp_path: Path):
+    with pytest.raises(StoryMemError, match="the VAE is gone"):
+        drawing.cache(no_vae, tmp_path, range(17), size=SIZE, length=5, workers=2)
