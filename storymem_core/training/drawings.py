@@ -23,7 +23,8 @@ def draw(first: int, count: int, size: int, length: int) -> np.ndarray:
     Returns:
         uint8 [clips, T, H, W, 4]: the colours, and whether the pixel is a character's (1) or not (0).
     """
-    scenes = [(scene, story.cast) for story in map(stories.sample, range(first, first + count)) for scene in story.clips]
+    told = map(stories.sample, range(first, first + count))
+    scenes = [(scene, story.cast) for story in told for scene in story.clips]
     return np.stack([_painted(replace(scene, spoil="none"), cast, size, length) for scene, cast in scenes])
 
 

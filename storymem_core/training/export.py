@@ -98,9 +98,7 @@ def write(path: Path, state: Mapping[str, Tensor], metadata: Mapping[str, str] |
 
 
 _PEFT = "base_model.model."
-_ADAPTER = re.compile(
-    r"(?:.+?\.)?(?P<layer>blocks\.\d+\..+)\.lora_(?P<part>[AB])\.(?:\w+\.)?weight"
-)
+_ADAPTER = re.compile(r"(?:.+?\.)?(?P<layer>blocks\.\d+\..+)\.lora_(?P<part>[AB])\.(?:\w+\.)?weight")
 
 
 def _converted(state: Mapping[str, Tensor], rows: Rows, rename: _Rename) -> State:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True)
@@ -42,21 +42,36 @@ class Schedule:
         return {key: told[key] for key in told if not key.endswith("_every")}
 
 
+class Phase(NamedTuple):
+    """A part of the VAE's training: its share of the steps, clips a step, frames of each, and how many times
+    smaller than a frame's side a crop is (1: whole frames)."""
+
+    share: float
+    clips: int
+    frames: int
+    parts: int = 1
+
+
 @dataclass(frozen=True)
 class VaeRecipe:
     """The VAE (stride 4x8x8, 16 latent channels).
 
     Attributes:
         schedule: its batch is not used, the phases have their own.
-        phases: (share of the steps, clips a step, frames of each): pictures first, then longer clips.
+        phases: pictures first, then longer clips.
         base_dim: channels at full resolution.
-        noise: standard deviation of the noise on latents in training: what is decoded does not hang on a hair.
+        noise: standard deviation of the noise on latents in training, as a model's own errors are.
         size_weight: of the latents' mean square in the loss; with the noise, it keeps them near unit size.
         stories: so many are drawn to train on.
     """
 
     schedule: Schedule
-    phases: tuple[tuple[float, int, int], ...] = ((0.6, 4, 1), (0.1, 1, 5), (0.3, 1, 17))
+    phases: tuple[Phase, ...] = (
+        Phase(0.45, 16, 1, 2),
+        Phase(0.2, 4, 5, 2),
+        Phase(0.25, 2, 17, 2),
+        Phase(0.1, 1, 17),
+    )
     base_dim: int = 16
     noise: float = 0.1
     size_weight: float = 3e-4
@@ -74,7 +89,7 @@ class BaseRecipe:
         shift: of t towards noise.
         first_frame: share of samples that are given their first frame.
         drop_text: share of samples without text.
-        stories: so many are drawn and encoded to train on, three clips of each; the last 32 are kept for the log.
+        stories: so many are drawn and encoded, three clips of each; the last 32 are kept for the log.
     """
 
     trunk: Schedule
@@ -129,9 +144,7 @@ TINY = Recipe(
     name="tiny",
     size=64,
     vae=VaeRecipe(
-        Schedule(
-            steps=7000, batch=1, lr=4e-3, warmup=100, ema=0.995, optimizer="muon", checkpoint_every=400
-        )
+        Schedule(steps=9000, batch=1, lr=4e-3, warmup=100, ema=0.995, optimizer="muon", checkpoint_every=400)
     ),
     base=BaseRecipe(
         trunk=Schedule(steps=4500, batch=16, lr=1e-3), expert=Schedule(steps=700, batch=16, lr=4e-4)
@@ -143,7 +156,7 @@ SMALL = Recipe(
     size=128,
     vae=VaeRecipe(
         Schedule(steps=12000, batch=1, lr=4e-3, warmup=100, ema=0.995, optimizer="muon"),
-        phases=((0.5, 16, 1), (0.2, 4, 5), (0.3, 2, 17)),
+        phases=(Phase(0.5, 32, 1, 2), Phase(0.2, 8, 5, 2), Phase(0.3, 2, 17)),
     ),
     base=BaseRecipe(
         trunk=Schedule(steps=6000, batch=64, lr=8e-4), expert=Schedule(steps=1500, batch=64, lr=4e-4)

@@ -2,7 +2,8 @@
 
 A picture costs a twentieth of a clip and teaches nearly all: with one frame only the last slice in time of
 each kernel is used. The layers that join and split frames therefore start as averages and copies, so that
-what pictures have taught holds for clips at once.
+what pictures have taught holds for clips at once. Most steps see crops around characters: places are few and
+soon learned, and a network of convolutions does not mind.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ from torch import Tensor, nn
 
 from ..disk import replacing
 from ..errors import StoryMemError
+from ..frames import latent_frames
 from ..wan_shapes import LATENT_CHANNELS
 from .drawings import FRESH, draw, drawings
 from .loop import train
-from .recipes import Recipe, VaeRecipe
+from .recipes import Phase, Recipe, VaeRecipe
 from .vae_forward import Autoencoder, decode, encode
 from .whitening import moments, whiten
 
@@ -31,7 +33,9 @@ FILE = "vae.safetensors"
 _PROBED, _MEASURED = 2, 40
 """Fresh stories that the log's PSNR and the latents' statistics are taken from."""
 _CHARACTERS = 4.0
-"""Weight of a character's pixel beyond a place's: places are few and soon learned, and cover most of a frame."""
+"""Weight of a character's pixel beyond a place's: places are few, soon learned, and most of a frame."""
+_AT_CHARACTERS = 0.8
+"""Share of the crops that are centred on a character's pixel."""
 _ABSOLUTE = 0.1
 """Weight of the absolute error beside the squared one: edges and flat colours become clean sooner."""
 
@@ -67,12 +71,12 @@ class VaeStage:
         self.identity: Mapping[str, Any] = {"size": recipe.size, **told}
 
     def loss(self, model: nn.Module, step: int, generator: torch.Generator) -> dict[str, Tensor]:
-        """Squared and absolute error of clips in -1..1, more of it where a character is, and the latents' mean square."""
-        count, frames = phase(self.recipe, step)
-        drawn = self._batch(count, frames, generator).to(_device(model))
+        """Squared and absolute error of clips in -1..1, most where characters are, and the latents' size."""
+        now = phase(self.recipe, step)
+        drawn = self._batch(now, generator).to(_device(model))
         clips, weight = drawn[:, :3], 1 + _CHARACTERS * (drawn[:, 3:] > 0)
         side = clips.shape[-1] // 8
-        shape = (count, LATENT_CHANNELS, 1 + (frames - 1) // 4, side, side)
+        shape = (now.clips, LATENT_CHANNELS, latent_frames(now.frames), side, side)
         noise = self.recipe.noise * torch.randn(shape, generator=generator).to(clips)
         means, back = model(clips, noise)
         error, weight = back.float() - clips, weight / weight.mean()
@@ -97,11 +101,13 @@ class VaeStage:
         with replacing(folder / f"step_{step:07}.png") as path:
             Image.fromarray(pixels).save(path, "png")
 
-    def _batch(self, count: int, frames: int, generator: torch.Generator) -> Tensor:
-        which = torch.randint(len(self.clips), (count,), generator=generator).tolist()
-        first = torch.randint(self.clips.shape[1] - frames + 1, (count,), generator=generator).tolist()
-        parts = [self.clips[clip, start : start + frames] for clip, start in zip(which, first, strict=True)]
-        return _tensor(np.stack(parts))
+    def _batch(self, now: Phase, generator: torch.Generator) -> Tensor:
+        """[clips, 4, frames, side, side]."""
+        clips, starts = len(self.clips), self.clips.shape[1] - now.frames + 1
+        which = torch.randint(clips, (now.clips,), generator=generator).tolist()
+        first = torch.randint(starts, (now.clips,), generator=generator).tolist()
+        whole = [self.clips[i, start : start + now.frames] for i, start in zip(which, first, strict=True)]
+        return _tensor(np.stack([crop(frames, frames.shape[1] // now.parts, generator) for frames in whole]))
 
 
 def train_vae(
@@ -174,12 +180,26 @@ def psnr(model: nn.Module, clips: Tensor) -> float:
     return float((10 * torch.log10(4 / torch.stack(errors))).mean())
 
 
-def phase(recipe: VaeRecipe, step: int) -> tuple[int, int]:
-    """Clips and frames of each at a step."""
-    ends = accumulate(share for share, _, _ in recipe.phases)
+def phase(recipe: VaeRecipe, step: int) -> Phase:
+    """What a step sees."""
+    ends = accumulate(part.share for part in recipe.phases)
     begun = sum(step >= end * recipe.schedule.steps for end in ends)
-    _, count, frames = recipe.phases[min(begun, len(recipe.phases) - 1)]
-    return count, frames
+    return recipe.phases[min(begun, len(recipe.phases) - 1)]
+
+
+def crop(frames: np.ndarray, side: int, generator: torch.Generator) -> np.ndarray:
+    """A square of `side` pixels out of frames [T, H, W, 4], mostly around a character of the first one."""
+    height, width = frames.shape[1:3]
+    if side == height == width:
+        return frames
+    centred, row, column = torch.rand(3, generator=generator).tolist()
+    character = np.argwhere(frames[0, ..., 3])
+    if centred < _AT_CHARACTERS and len(character):
+        y, x = character[int(row * len(character))] - side // 2
+    else:
+        y, x = row * (height - side), column * (width - side)
+    top, left = int(np.clip(y, 0, height - side)), int(np.clip(x, 0, width - side))
+    return frames[:, top : top + side, left : left + side]
 
 
 @torch.no_grad()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -14,7 +15,7 @@ from storymem_core.errors import StoryMemError  # noqa: E402
 from storymem_core.small_models import LATENT_MEAN, LATENT_STD  # noqa: E402
 from storymem_core.training import journal, vae, whitening  # noqa: E402
 from storymem_core.training.drawings import draw  # noqa: E402
-from storymem_core.training.recipes import TINY, VaeRecipe  # noqa: E402
+from storymem_core.training.recipes import TINY, Phase, VaeRecipe  # noqa: E402
 from storymem_core.training.vae_forward import decode, encode  # noqa: E402
 
 SMALLEST = replace(
@@ -22,7 +23,7 @@ SMALLEST = replace(
     size=16,
     vae=VaeRecipe(
         replace(TINY.vae.schedule, steps=4, warmup=1, precision="no", checkpoint_every=2, probe_every=4),
-        phases=((0.5, 2, 1), (0.25, 1, 5), (0.25, 1, 17)),
+        phases=(Phase(0.5, 2, 1, 2), Phase(0.25, 1, 5), Phase(0.25, 1, 17)),
         base_dim=8,
         stories=1,
     ),
@@ -70,7 +71,19 @@ def test_a_still_start_turns_a_still_clip_into_nearly_still_latents(model):
 
 
 def test_pictures_come_first_then_longer_clips():
-    assert [vae.phase(SMALLEST.vae, step) for step in range(4)] == [(2, 1), (2, 1), (1, 5), (1, 17)]
+    seen = [vae.phase(SMALLEST.vae, step)[1:] for step in range(4)]
+    assert seen == [(2, 1, 2), (2, 1, 2), (1, 5, 1), (1, 17, 1)]
+
+
+def test_most_crops_are_around_a_character():
+    frames = np.zeros((5, 64, 64, 4), np.uint8)
+    frames[0, 40:44, 8:12, 3] = 1
+    frames[..., 0] = np.arange(64)[:, None]
+    crops = [vae.crop(frames, 32, torch.Generator().manual_seed(seed)) for seed in range(200)]
+    assert {crop.shape for crop in crops} == {(5, 32, 32, 4)}
+    assert 0.75 < np.mean([crop[0, ..., 3].any() for crop in crops]) < 0.97
+    assert len({int(crop[0, 0, 0, 0]) for crop in crops}) > 10
+    assert vae.crop(frames, 64, torch.Generator()) is frames
 
 
 def test_the_stage_goes_on_where_it_stopped_and_ends_with_weights_for_the_others(tmp_path, monkeypatch):
