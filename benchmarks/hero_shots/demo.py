@@ -27,6 +27,9 @@ def start() -> None:
 
     args.cpu = not torch.cuda.is_available()
     torch.set_num_threads(1)
+    from comfy.utils import set_progress_bar_enabled
+
+    set_progress_bar_enabled(False)
 
 
 def models_folder(given: Path | None, say: Callable[[str], None]) -> Path:
