@@ -61,7 +61,8 @@ def test_every_word_of_test_is_kept():
 
 
 def test_every_word_after_a_benchmark_is_its_own():
-    assert parse(["bench", "memory", "--stories", "4"]) == Arguments("bench", name="memory", rest=("--stories", "4"))
+    given = parse(["bench", "memory", "--stories", "4"])
+    assert given == Arguments("bench", name="memory", rest=("--stories", "4"))
 
 
 @pytest.mark.parametrize(
