@@ -21,7 +21,7 @@ Distance = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 class Shape(NamedTuple):
-    """A signed distance in world units, negative inside, and a box (left, top, right, bottom) that holds it."""
+    """A signed distance in world units, negative inside; `box` (left, top, right, bottom) holds the shape."""
 
     distance: Distance
     box: tuple[float, float, float, float]
@@ -78,8 +78,10 @@ def capsule(x0: Number, y0: Number, x1: Number, y1: Number, r0: Number, r1: Numb
     return Shape(distance, _box([x0, x1], [y0, y1], np.maximum(r0, end)))
 
 
-def rectangle(cx: Number, cy: Number, rx: Number, ry: Number, round_: Number = 0.0, angle: Number = 0.0) -> Shape:
-    """A rectangle with half sides rx, ry and corners of radius `round_`, turned clockwise by `angle` radians."""
+def rectangle(
+    cx: Number, cy: Number, rx: Number, ry: Number, round_: Number = 0.0, angle: Number = 0.0
+) -> Shape:
+    """A rectangle with half sides rx, ry and round corners, turned clockwise by `angle` radians."""
     cos, sin = np.cos(angle), np.sin(angle)
 
     def distance(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -114,7 +116,7 @@ def polygon(*points: tuple[Number, Number]) -> Shape:
 
 
 def below(height: Callable[[np.ndarray], np.ndarray], top: float = -9.0) -> Shape:
-    """All that lies below the line y = height(x): hills, water, a floor. `top` is the line's highest place."""
+    """All that lies below the line y = height(x): hills, water, a floor; `top` is its highest place."""
     return Shape(lambda x, y: (height(x) - y) * 0.9, (-99.0, top, 99.0, 99.0))
 
 
@@ -136,8 +138,10 @@ class Canvas:
     owner: np.ndarray
 
     @classmethod
-    def new(cls, size: int, *, left: Number = 0.0, top: Number = 0.0, side: Number = 1.0, frames: int = 1) -> Canvas:
-        """Black square frames that see [left, left + side] x [top, top + side]; each may be an array [T, 1, 1]."""
+    def new(
+        cls, size: int, *, left: Number = 0.0, top: Number = 0.0, side: Number = 1.0, frames: int = 1
+    ) -> Canvas:
+        """Black frames that see the square [left, left + side] x [top, top + side]."""
         shape = (frames, 1, 1)
         left, top, side = (np.broadcast_to(np.float32(value), shape) for value in (left, top, side))
         centres = (np.arange(size, dtype=np.float32) + 0.5) / size
@@ -149,7 +153,9 @@ class Canvas:
             owner=np.zeros((frames, size, size), np.uint8),
         )
 
-    def paint(self, shape: Shape, colour: np.ndarray, owner: int, alpha: Number = 1.0, soft: float = 0.0) -> None:
+    def paint(
+        self, shape: Shape, colour: np.ndarray, owner: int, alpha: Number = 1.0, soft: float = 0.0
+    ) -> None:
         """Lay a shape over the frames.
 
         Args:
@@ -189,4 +195,6 @@ class Canvas:
 
     def repeat(self, frames: int) -> Canvas:
         """One painted frame as the ground of many; moving things are then painted on the copies."""
-        return Canvas(*(np.repeat(part, frames, axis=0) for part in (self.x, self.y, self.pixel, self.rgb, self.owner)))
+        return Canvas(
+            *(np.repeat(part, frames, axis=0) for part in (self.x, self.y, self.pixel, self.rgb, self.owner))
+        )

@@ -24,10 +24,10 @@ from ..errors import StoryMemError
 from ..frames import latent_frames
 from ..wan_shapes import LATENT_CHANNELS
 from .drawings import FRESH, draw, drawings
+from .leveling import level, moments
 from .loop import train
 from .recipes import Phase, Recipe, VaeRecipe
 from .vae_forward import Autoencoder, decode, encode
-from .whitening import moments, whiten
 
 FILE = "vae.safetensors"
 _PROBED, _MEASURED = 2, 40
@@ -50,10 +50,13 @@ class Vae(nn.Module):
             self.vae: Autoencoder = AutoencoderKLWan(base_dim=recipe.base_dim, z_dim=LATENT_CHANNELS)
         start_still(self.vae)
 
-    def forward(self, clips: Tensor, noise: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """[B, 3, T, H, W] and noise like the latents -> (latents, clips)."""
+    def forward(
+        self, clips: Tensor, noise: Tensor | None = None, halved: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """[B, 3, T, H, W] and noise like the latents -> (latents, clips), or clips of half the size."""
         means = encode(self.vae, clips)[:, :LATENT_CHANNELS]
-        return means, decode(self.vae, means if noise is None else means + noise.to(means))
+        latents = means if noise is None else means + noise.to(means)
+        return means, decode(self.vae, half(latents) if halved else latents)
 
 
 class VaeStage:
@@ -78,7 +81,10 @@ class VaeStage:
         side = clips.shape[-1] // 8
         shape = (now.clips, LATENT_CHANNELS, latent_frames(now.frames), side, side)
         noise = self.recipe.noise * torch.randn(shape, generator=generator).to(clips)
-        means, back = model(clips, noise)
+        halved = bool(torch.rand((), generator=generator) < self.recipe.halved)
+        means, back = model(clips, noise, halved)
+        if halved:
+            clips, weight = half(clips), half(weight)
         error, weight = back.float() - clips, weight / weight.mean()
         size = means.float().square().mean()
         lost = (weight * (error.square() + _ABSOLUTE * error.abs())).mean()
@@ -139,9 +145,9 @@ def train_vae(
 
 
 def finish(vae: Autoencoder, recipe: Recipe, place: Path) -> None:
-    """Whiten the latents by fresh clips and write the weights."""
+    """Level the latents by fresh clips and write the weights."""
     clips = draw(FRESH + _PROBED, _MEASURED, recipe.size, recipe.length)[..., :3]
-    whiten(vae.cpu(), *moments(latents(vae, clips)), recipe.vae.noise)
+    level(vae.cpu(), *moments(latents(vae, clips)), recipe.vae.noise)
     state = {name: tensor.float().contiguous() for name, tensor in vae.state_dict().items()}
     with replacing(place / FILE) as path:
         save_file(state, path)
@@ -200,6 +206,11 @@ def crop(frames: np.ndarray, side: int, generator: torch.Generator) -> np.ndarra
         y, x = row * (height - side), column * (width - side)
     top, left = int(np.clip(y, 0, height - side)), int(np.clip(x, 0, width - side))
     return frames[:, top : top + side, left : left + side]
+
+
+def half(tensor: Tensor) -> Tensor:
+    """[B, C, T, H, W] at half the height and width: means of 2 x 2."""
+    return nn.functional.avg_pool3d(tensor, (1, 2, 2))
 
 
 @torch.no_grad()

@@ -1,6 +1,8 @@
 """Gives a trained VAE's latents the mean and spread per channel that the host's Wan latent format assumes.
 
-An affine map goes into quant_conv and its inverse into post_quant_conv: what is decoded does not change.
+An affine map goes into quant_conv and its inverse into post_quant_conv: what is decoded does not change. The
+map only turns: directions in which the latents vary little stay small. Made equally large (whitened), they would
+be noise to a diffusion model, as large as the colours and shapes that it has to learn.
 """
 
 from __future__ import annotations
@@ -21,8 +23,8 @@ def moments(latents: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def whiten(vae: Autoencoder, mean: Tensor, covariance: Tensor, noise: float) -> None:
-    """Change a VAE in place: latents of these moments become uncorrelated, with LATENT_MEAN and LATENT_STD.
+def level(vae: Autoencoder, mean: Tensor, covariance: Tensor, noise: float) -> None:
+    """Change a VAE in place: latents of these moments get LATENT_MEAN and LATENT_STD per channel.
 
     Args:
         vae: with 16 latent channels.
@@ -32,8 +34,9 @@ def whiten(vae: Autoencoder, mean: Tensor, covariance: Tensor, noise: float) -> 
     channels = len(mean)
     target, spread = (torch.tensor(values, dtype=torch.float64) for values in (LATENT_MEAN, LATENT_STD))
     values, vectors = torch.linalg.eigh(covariance)
-    inverse_root = vectors @ torch.diag(values.clamp_min(1e-12).rsqrt()) @ vectors.T
-    forward = torch.diag(spread) @ inverse_root
+    # In the frame of its own axes each direction of a covariance has its own spread; a rotation whose entries
+    # all have one size mixes them so that every channel has the mean spread.
+    forward = torch.diag(spread) @ _hadamard(channels) @ vectors.T / values.mean().sqrt()
     backward = torch.linalg.inv(forward)
     quant, post = vae.quant_conv, vae.post_quant_conv
     weight, bias = quant.weight.double().flatten(1), quant.bias.double()
@@ -46,3 +49,11 @@ def whiten(vae: Autoencoder, mean: Tensor, covariance: Tensor, noise: float) -> 
     post.weight.copy_((back @ backward).reshape(post.weight.shape))
     quant.weight.copy_(weight.reshape(quant.weight.shape))
     quant.bias.copy_(bias)
+
+
+def _hadamard(size: int) -> Tensor:
+    """An orthogonal matrix [size, size] whose entries all have the same size; a power of 2."""
+    matrix = torch.ones(1, 1, dtype=torch.float64)
+    while len(matrix) < size:
+        matrix = torch.cat([torch.cat([matrix, matrix], 1), torch.cat([matrix, -matrix], 1)])
+    return matrix / size**0.5
