@@ -68,9 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     train = commands.add_parser("train", help="train the small world's models")
     train.add_argument("name", choices=sorted(RECIPES), metavar="SIZE", help=", ".join(sorted(RECIPES)))
     train.add_argument("--out", type=Path, metavar="DIR", required=True, help="where all of it is kept")
-    train.add_argument(
-        "--minutes", type=_minutes, metavar="N", help="stop in time; the same command goes on"
-    )
+    train.add_argument("--minutes", type=_minutes, metavar="N", help="stop in time; the same command goes on")
 
     mutants = commands.add_parser("mutants", help="sabotage the code, way by way: a test must turn red")
     mutants.add_argument("rest", nargs="*", metavar="NAME", help="only these")

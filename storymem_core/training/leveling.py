@@ -1,8 +1,8 @@
 """Gives a trained VAE's latents the mean and spread per channel that the host's Wan latent format assumes.
 
 An affine map goes into quant_conv and its inverse into post_quant_conv: what is decoded does not change. The
-map only turns: directions in which the latents vary little stay small. Made equally large (whitened), they would
-be noise to a diffusion model, as large as the colours and shapes that it has to learn.
+map only turns: directions in which the latents vary little stay small. Made equally large (whitened), they
+would be noise to a diffusion model, as large as the colours and shapes that it has to learn.
 """
 
 from __future__ import annotations

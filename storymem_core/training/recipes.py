@@ -62,8 +62,8 @@ class VaeRecipe:
         base_dim: channels at full resolution.
         noise: standard deviation of the noise on latents in training, as a model's own errors are.
         size_weight: of the latents' mean square in the loss; with the noise, it keeps them near unit size.
-        halved: share of the steps that decode latents of half the size to clips of half the size. It makes the
-            latents smooth in space, which a diffusion model learns far sooner (EQ-VAE, arXiv 2502.09509).
+        halved: share of the steps that decode latents of half the size to clips of half the size: it makes
+            latents smooth in space, which a diffusion model learns sooner (EQ-VAE, arXiv 2502.09509).
         stories: so many are drawn to train on.
     """
 
