@@ -48,7 +48,7 @@ class View:
     light: np.ndarray
     kind: Kind
 
-    def __getitem__(self, chosen: object) -> View:
+    def __getitem__(self, chosen: list[int] | slice | np.ndarray) -> View:
         return replace(
             self,
             frames=self.frames[chosen],

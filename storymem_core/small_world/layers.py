@@ -7,6 +7,7 @@ colours.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
@@ -15,7 +16,7 @@ import numpy as np
 from . import characters
 from .actions import Pose
 from .canvas import Canvas, Number, Shape
-from .looks import Looks
+from .looks import Colour, Looks
 from .owners import Kind
 
 PARTS = ("body", "pattern_colour", "hat_colour", "limbs")
@@ -53,7 +54,7 @@ def layers(canvas: Canvas, looks: Looks, pose: Pose, kind: Kind = "hero") -> Lay
         canvas.x, canvas.y, canvas.pixel, np.zeros((*canvas.owner.shape, 1), np.float32), canvas.owner.copy()
     )
     characters.draw(coverages, looks, pose, kind)
-    mixtures = _mixtures(replace(looks, **dict.fromkeys(PARTS, _NONE)), kind)
+    mixtures = _mixtures(_coloured(looks, (_NONE,) * 4), kind)
     shape = canvas.owner.shape
     made = Layers(
         np.zeros((*shape, 4), np.float32), np.zeros((*shape, 3), np.float32), np.ones(shape, np.float32)
@@ -98,11 +99,17 @@ class _Colours(Canvas):
         self.laid.append(np.broadcast_to(np.asarray(colour, np.float32), 3))
 
 
+def _coloured(looks: Looks, colours: Sequence[Colour]) -> Looks:
+    """The same looks with colours of PARTS."""
+    body, pattern, hat, limbs = colours
+    return replace(looks, body=body, pattern_colour=pattern, hat_colour=hat, limbs=limbs)
+
+
 @lru_cache(maxsize=512)
 def _mixtures(looks: Looks, kind: Kind) -> list[tuple[np.ndarray, np.ndarray]]:
     """What each shape of a character is painted with, in any pose: shares of PARTS [4], and a rest [3]."""
     plain, three, fourth = (
-        _painted(replace(looks, **dict(zip(PARTS, colours, strict=True))), kind)
+        _painted(_coloured(looks, colours), kind)
         for colours in ((_NONE,) * 4, (_RED, _GREEN, _BLUE, _NONE), (_NONE, _NONE, _NONE, _RED))
     )
     return [

@@ -19,6 +19,7 @@ from torch import Tensor
 from ..disk import digest, replacing
 from ..errors import StoryMemError
 from ..wan_shapes import TEXT_WIDTH
+from .vae_forward import Autoencoder
 
 SUBFOLDERS = {"high": "transformer", "low": "transformer_2"}
 TEXT_TOKENS = 512
@@ -28,7 +29,7 @@ TRUE_SHAPE = {"num_attention_heads": 40, "attention_head_dim": 128, "ffn_dim": 1
 CHANNELS = {"in_channels": 36, "out_channels": 16}
 
 
-def load_expert(folder: str | Path, expert: str, *, blocks: int | None = None) -> WanTransformer3DModel:
+def load_expert(folder: str | Path, expert: str, *, blocks: int | None = None) -> Any:
     """One expert in bf16 (what diffusers keeps in fp32 stays so), frozen, with gradient checkpointing.
 
     Args:
@@ -53,7 +54,7 @@ def load_expert(folder: str | Path, expert: str, *, blocks: int | None = None) -
     return _ready(model)
 
 
-def cut_down(blocks: int = 1, seed: int = 0) -> WanTransformer3DModel:
+def cut_down(blocks: int = 1, seed: int = 0) -> Any:
     """An untrained expert of true shape with fewer blocks, in bf16: 0.35 billion weights a block.
 
     It is for trying a run: all its widths, and so the LoRA's shapes and names, are the true model's.
@@ -69,7 +70,7 @@ def cut_down(blocks: int = 1, seed: int = 0) -> WanTransformer3DModel:
     return _ready(model)
 
 
-def load_vae(folder: str | Path) -> AutoencoderKLWan:
+def load_vae(folder: str | Path) -> Autoencoder:
     """The VAE, fp32, frozen."""
     return (
         _load(AutoencoderKLWan, Path(folder), "vae", torch_dtype=torch.float32).requires_grad_(False).eval()
@@ -149,7 +150,7 @@ def _features_path(out: Path, text: str) -> Path:
     return out / f"{digest(text)[:32]}.safetensors"
 
 
-def _ready(model: Any) -> WanTransformer3DModel:
+def _ready(model: Any) -> Any:
     model.requires_grad_(False)
     model.enable_gradient_checkpointing()
     return model

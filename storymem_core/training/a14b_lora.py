@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import WanTransformer3DModel
 from torch import Tensor, nn
 
 from ..disk import read_json
@@ -54,7 +53,7 @@ class MemoryLora:
 
     def __init__(
         self,
-        model: WanTransformer3DModel,
+        model: nn.Module,
         data: GroupLatents,
         expert: str,
         latent_frames: int,

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-from diffusers import WanTransformer3DModel
 from peft import LoraConfig, inject_adapter_in_model
 
 LAYERS = r"blocks\.\d+\.(attn[12]\.(to_[qkv]|to_out\.0)|ffn\.net\.(0\.proj|2))"
 """q, k, v and o of self- and cross-attention and both layers of the feed-forward, by diffusers' names."""
 
 
-def with_adapter(
-    model: WanTransformer3DModel, rank: int, alpha: float, seed: int = 0
-) -> WanTransformer3DModel:
-    """Put a fresh adapter into a model, and freeze all else; the model is changed.
+def with_adapter(model: Any, rank: int, alpha: int, seed: int = 0) -> Any:
+    """Put a fresh adapter into a WanTransformer3DModel, and freeze all else; the model is changed.
 
     The adapter is fp32 whatever the model is: AdamW's steps are too small for bf16.
     """

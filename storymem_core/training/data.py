@@ -131,7 +131,8 @@ class Latents:
         sources = (story + 1) % len(self) if mix.strange else story
         rows = zip(sources.tolist(), take.tolist(), strict=True)
         chosen = [self._memory(source, own, mix.memory, generator) for source, own in rows]
-        return torch.stack(chosen).float().transpose(1, 2)
+        # fp32 first: a CPU's autocast does not stack fp16.
+        return torch.stack([frames.float() for frames in chosen]).transpose(1, 2)
 
     def _memory(self, story: int, take: int, count: int, generator: torch.Generator) -> Tensor:
         """`count` memory frames of a story, none of this take: [M, C, h, w]."""

@@ -177,7 +177,7 @@ def transformer(recipe: Recipe, seed: int = 0) -> Any:
     base = recipe.base
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(seed)
-        model = WanTransformer3DModel(
+        model: Any = WanTransformer3DModel(
             num_attention_heads=base.dim // HEAD,
             attention_head_dim=HEAD,
             in_channels=INPUT_CHANNELS,
