@@ -161,7 +161,7 @@ def test_a_folder_without_latents_is_an_error(tmp_path: Path):
 def test_workers_share_the_shards(cached: Path, tmp_path: Path):
     """In processes of their own; what they open must be found by name there."""
     vae = partial(AutoencoderKLWan, base_dim=4, z_dim=16)
-    assert drawing.cache(vae, tmp_path, range(17), size=SIZE, length=5, workers=2)
+    assert drawing.cache(vae, tmp_path, range(17), size=SIZE, length=9, workers=2)
     assert len(Latents.read(tmp_path)) == 17
 
 
@@ -171,4 +171,4 @@ def no_vae() -> AutoencoderKLWan:
 
 def test_an_error_of_a_worker_is_told(tmp_path: Path):
     with pytest.raises(StoryMemError, match="the VAE is gone"):
-        drawing.cache(no_vae, tmp_path, range(17), size=SIZE, length=5, workers=2)
+        drawing.cache(no_vae, tmp_path, range(17), size=SIZE, length=9, workers=2)
