@@ -14,16 +14,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from toy_training import SCHEDULE, Toy
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("accelerate")
-
-from toy_training import SCHEDULE, Toy  # noqa: E402
-
-from storymem_core.errors import StoryMemError  # noqa: E402
-from storymem_core.training import checkpoints, journal  # noqa: E402
-from storymem_core.training.loop import Result, learning_rate, train  # noqa: E402
-from storymem_core.training.optimizer import orthogonal  # noqa: E402
+from storymem_core.errors import StoryMemError
+from storymem_core.training import checkpoints, journal
+from storymem_core.training.loop import Result, learning_rate, train
+from storymem_core.training.optimizer import orthogonal
 
 
 def rows(folder):

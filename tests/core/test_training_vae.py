@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import diffusers
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("accelerate")
-diffusers = pytest.importorskip("diffusers")
-
-from storymem_core.errors import StoryMemError  # noqa: E402
-from storymem_core.small_models import LATENT_MEAN, LATENT_STD  # noqa: E402
-from storymem_core.training import journal, leveling, vae  # noqa: E402
-from storymem_core.training.drawings import draw  # noqa: E402
-from storymem_core.training.recipes import TINY, Phase, VaeRecipe  # noqa: E402
-from storymem_core.training.vae_forward import decode, encode  # noqa: E402
+from storymem_core.errors import StoryMemError
+from storymem_core.small_models import LATENT_MEAN, LATENT_STD
+from storymem_core.training import journal, leveling, vae
+from storymem_core.training.drawings import draw
+from storymem_core.training.recipes import TINY, Phase, VaeRecipe
+from storymem_core.training.vae_forward import decode, encode
 
 SMALLEST = replace(
     TINY,
