@@ -118,8 +118,8 @@ def room_in(folder: Path) -> Iterator[None]:
     except Exception as error:
         if getattr(error, "errno", None) in _FULL or any(words in str(error) for words in _FULL_IN_WORDS):
             raise StoryMemError(
-                "no space is left to store the story",
+                "no space is left on the disk",
                 value=str(folder),
-                remedy="Free some space and run again: finished shots are kept, only the rest is made.",
+                remedy="Free some space and run again: what is finished is kept, only the rest is made.",
             ) from error
         raise

@@ -492,9 +492,9 @@ def test_a_file_that_the_disk_does_not_take(tmp_path, large, cause):
     folder = tmp_path / "story"
     make(Project.open(folder), TOLD)
     told = fill(folder, 6_000, large)
-    assert told.startswith("no space is left to store the story") and str(folder) in told
+    assert told.startswith("no space is left on the disk") and str(folder) in told
     assert told.strip().endswith(cause)
-    assert "finished shots are kept" in told
+    assert "what is finished is kept" in told
     assert_whole(folder, 1)
 
 
@@ -504,7 +504,7 @@ def test_a_full_disk(tmp_path):
         return
     try:
         told = fill(disk / "story", 0, "frames")
-        assert told.startswith("no space is left to store the story"), told
+        assert told.startswith("no space is left on the disk"), told
         assert_whole(disk / "story", 2)
     finally:
         subprocess.run(["umount", disk], check=True)

@@ -188,9 +188,9 @@ def test_no_space_left(parts, output):
     first = call(SHOT, **good(SHOT, parts))[0]
     with full_disk(500):
         given = good(SHOT, parts) | {"story": first, "prompt": "A pen."}
-        message = refused(SHOT, given, "no space is left to store the story", first.folder)
+        message = refused(SHOT, given, "no space is left on the disk", first.folder)
     assert message.startswith("StoryMemShot, shot 2 (shot-2): ")
-    assert "finished shots are kept" in message
+    assert "what is finished is kept" in message
     store = Path(first.folder) / "store"
     assert sorted(path.name for path in store.iterdir() if path.is_dir()) == list(first.keys)
     assert call(SHOT, **given)[0].keys[0] == first.keys[0]
