@@ -17,6 +17,11 @@ _WORD = re.compile(r"[^\W_]+")
 _POSSESSIVE = re.compile(r"['’]s\b")
 
 
+def split(text: str) -> list[str]:
+    """The words of a text in lower case; punctuation, emoji and the possessive 's are dropped."""
+    return _WORD.findall(_POSSESSIVE.sub("", text.lower()))
+
+
 @dataclass(frozen=True)
 class Vocabulary:
     """The words that an encoder knows, and the length of a text.
@@ -44,11 +49,8 @@ class Vocabulary:
         return ("<pad>", "<end>", *(f"<unknown {index}>" for index in range(self.buckets)), *self.words)
 
     def tokens(self, text: str) -> list[int]:
-        """The ids of a text's words and the end token, however many.
-
-        Case, punctuation, emoji and the possessive 's do not count.
-        """
-        return [*map(self._id, _WORD.findall(_POSSESSIVE.sub("", text.lower()))), END]
+        """The ids of a text's words and the end token, however many."""
+        return [*map(self._id, split(text)), END]
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text as an encoder reads them: cut to `max_tokens`, padded to `min_tokens`."""

@@ -6,13 +6,13 @@ say the same. `read` finds the attributes in any text that uses these words, in 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 
+from ..vocabulary import split
 from .scene import Scene
 
 Spoken = Mapping[str, tuple[str, ...]]
@@ -93,14 +93,6 @@ TAILS = (
     "while all the world is quiet", "after a long way", "looking around", "as in a story", "at ease",
 )  # fmt: skip
 _SYLLABLES = ("ba", "do", "fi", "gu", "ka", "lo", "mi", "nu", "pe", "ra", "so", "ti", "vu", "wa", "zo")
-
-_WORD = re.compile(r"[^\W_]+")
-_POSSESSIVE = re.compile(r"['’]s\b")
-
-
-def split(text: str) -> Iterator[str]:
-    """The words of a text in lower case, one by one; punctuation, emoji and the possessive 's are dropped."""
-    return (match.group() for match in _WORD.finditer(_POSSESSIVE.sub("", text.lower())))
 
 
 def attributes(scene: Scene) -> dict[str, object]:

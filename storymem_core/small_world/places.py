@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import lands
+from .actions import FLOOR
 from .canvas import Canvas, below
 from .home import home as paint_home
 from .looks import HomeLooks
@@ -25,7 +26,7 @@ _LANDS = {
 FIXED_PLACES = tuple(_LANDS)
 PLACES = (*FIXED_PLACES, "home")
 
-GROUND = 0.86
+GROUND = FLOOR
 """The height y at which feet stand, the same in every place."""
 
 

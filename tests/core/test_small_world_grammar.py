@@ -15,6 +15,7 @@ from storymem_core.small_world.camera import FRAMINGS, MOVES
 from storymem_core.small_world.grammar import attributes, prompt, read
 from storymem_core.small_world.places import PLACES, TIMES
 from storymem_core.small_world.scene import Scene
+from storymem_core.vocabulary import split
 
 NOTHING = dict.fromkeys(("place", "time", "action", "framing", "who")) | {"move": "still", "newcomer": False}
 
@@ -108,7 +109,7 @@ def test_the_vocabulary_is_that_of_the_trained_weights():
 
 
 def test_a_text_of_the_grammar_has_few_unknown_words():
-    said = [word for seed in range(300) for word in grammar.split(prompt(*random_scene(seed)))]
+    said = [word for seed in range(300) for word in split(prompt(*random_scene(seed)))]
     unknown = [word for word in said if word not in words.VOCABULARY]
     assert 0.005 < len(unknown) / len(said) < 0.08
     ids = {identity for word in unknown for identity in words.encode(word)[:1]}

@@ -10,6 +10,7 @@ from storymem_core import script as scripts
 from storymem_core import story
 from storymem_core.errors import StoryMemError
 from storymem_core.small_world import clip, grammar, stories
+from storymem_core.vocabulary import split
 
 SAMPLES = [stories.sample(seed) for seed in range(600)]
 CLIPS = [row for told in SAMPLES for row in told.clips]
@@ -124,4 +125,4 @@ def test_a_handwritten_story_can_be_told(name):
         assert after.cut or (row == next_row and after.scene == shot.scene)
     first = next((row for row in said if row["newcomer"] or row["who"] != "hero"), None)
     assert first is None or first["newcomer"]
-    assert all(len(list(grammar.split(shot.prompt))) < 48 for shot in script.shots)
+    assert all(len(split(shot.prompt)) < 48 for shot in script.shots)
