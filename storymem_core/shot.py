@@ -29,7 +29,7 @@ from .lora_doubts import warnings
 from .memory import MemoryBank, MemoryFrame, quantise
 from .positions import memory_positions, temporal_positions
 from .project import Project, StoredShot
-from .remember import as_images, remember
+from .remember import Remembered, as_images, remember
 from .story import ShotPlan
 
 RECIPE = 1
@@ -122,11 +122,8 @@ def make(
             seen, frames, choice.embedder, choice.filter, shot=plan.id, limit=choice.limit, first=plan.dropped
         )
     row = {
-        **asdict(plan),
+        **told_of(plan, seen, after),
         "positions": list(temporal_positions(len(seen.frames), latent_frames(plan.frames), settings.spacing)),
-        "memory": [told(frame) for frame in seen.frames],
-        "keyframes": [told(frame) for frame in after.kept],
-        "selection": after.report.splitlines(),
         "lora": loras(models),
         "models": {part: made_of[f"models.{part}"] for part in ("high", "low", "vae", "clip")},
         "changed": list(changed or ()),
@@ -171,6 +168,20 @@ def ingredients(
     """All that makes a shot, by the names under which a person is told of a change."""
     return {
         "recipe": RECIPE,
+        **of_the_story(plan, choice, seen, start),
+        "models.high": fingerprint.of_model(models.high),
+        "models.low": fingerprint.of_model(models.low),
+        "models.vae": fingerprint.of_vae(models.vae),
+        "models.clip": fingerprint.of_clip(models.clip),
+        **{name.replace("_", " "): value for name, value in asdict(settings).items()},
+    }
+
+
+def of_the_story(
+    plan: ShotPlan, choice: Choice, seen: MemoryBank, start: np.ndarray | None
+) -> dict[str, Any]:
+    """The ingredients that a story gives to a shot, whatever makes its frames."""
+    return {
         "shot": plan.id,
         "prompt": plan.prompt,
         "negative prompt": plan.negative_prompt or "",
@@ -185,11 +196,6 @@ def ingredients(
         "embedder's threshold": choice.embedder.threshold,
         "filter": None if choice.filter is None else choice.filter.summary,
         "keyframe limit": choice.limit,
-        "models.high": fingerprint.of_model(models.high),
-        "models.low": fingerprint.of_model(models.low),
-        "models.vae": fingerprint.of_vae(models.vae),
-        "models.clip": fingerprint.of_clip(models.clip),
-        **{name.replace("_", " "): value for name, value in asdict(settings).items()},
     }
 
 
@@ -231,6 +237,16 @@ def render(
         )  # fmt: skip
     with watch("decoding"):
         return quantise(vae.decode(models.vae, latent["samples"], shot=plan.id).numpy())
+
+
+def told_of(plan: ShotPlan, seen: MemoryBank, after: Remembered) -> dict[str, Any]:
+    """What story.json tells of a shot, whatever made its frames: its plan, what it saw and what it gave."""
+    return {
+        **asdict(plan),
+        "memory": [told(frame) for frame in seen.frames],
+        "keyframes": [told(frame) for frame in after.kept],
+        "selection": after.report.splitlines(),
+    }
 
 
 def told(frame: MemoryFrame) -> dict[str, Any]:
