@@ -9,6 +9,7 @@ from ..storymem_core.host import files
 from ..storymem_core.host.memory import give_memory
 from ..storymem_core.memory import MemoryBank, load
 from ..storymem_core.project import output_folder
+from ..storymem_core.references import names_of_images
 from ..storymem_core.remember import memory_pixels, with_references
 from .common import CATEGORY, EmbedderSocket, MemorySocket, named_errors, seed_input, spacing_input
 from .preview import frames_preview
@@ -58,6 +59,13 @@ class StoryMemMemoryBank(io.ComfyNode):
                     optional=True,
                     tooltip="How likeness is measured; the default needs no download.",
                 ),
+                io.String.Input(
+                    "names",
+                    default="",
+                    optional=True,
+                    tooltip="Names of the references in their order, with commas between: hero, castle. All images of "
+                    "one input share its name.",
+                ),
             ],
             outputs=[
                 MemorySocket.Output(
@@ -68,11 +76,18 @@ class StoryMemMemoryBank(io.ComfyNode):
 
     @classmethod
     @named_errors
-    def execute(cls, sink, capacity, references=None, load_from="", embedder=None) -> io.NodeOutput:
+    def execute(
+        cls, sink, capacity, references=None, load_from="", embedder=None, names=""
+    ) -> io.NodeOutput:
         embedder = embedder or embedders.default()
-        images = [image for batch in (references or {}).values() if batch is not None for image in batch]
+        batches = [batch for batch in (references or {}).values() if batch is not None]
         saved = load(output_folder(files.output_root(), load_from)).frames if load_from else ()
-        bank = with_references(MemoryBank(saved, sink, capacity), images, embedder)
+        bank = with_references(
+            MemoryBank(saved, sink, capacity),
+            [image for batch in batches for image in batch],
+            embedder,
+            names_of_images(names, [len(batch) for batch in batches]),
+        )
         return io.NodeOutput(bank, ui=frames_preview([frame.pixels for frame in bank.frames], cls))
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain, repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +18,7 @@ from .filter import Filter
 from .keyframes import Selection, select
 from .memory import MemoryBank, MemoryFrame, Origin, Update, quantise, update
 from .project import StoredMemory
+from .references import REFERENCE
 
 _BATCH = 16
 """Frames that are turned into floats at once: a shot of 81 frames would otherwise cost 400 MB."""
@@ -103,30 +106,30 @@ def _score(filter: Filter, frames: np.ndarray, index: int) -> float:
     return float(filter.scorer(as_images(frames[index : index + 1]))[0])
 
 
-def with_references(bank: MemoryBank, images: Iterable[Tensor], embedder: Embedder) -> MemoryBank:
+def with_references(
+    bank: MemoryBank, images: Iterable[Tensor], embedder: Embedder, names: Sequence[str] = ()
+) -> MemoryBank:
     """A bank with reference images behind what it holds (MR2V): in an empty one they are the sink.
 
     They are taken as they are, however alike: whoever gives two pictures of a face wants both.
 
     Args:
         images: [H, W, 3], 0..1, of any sizes.
+        names: one per image, "" or nothing for "reference N". Images of one name are its frames 0, 1, ...
 
     Raises:
         StoryMemError: more images than the bank has room for, or another embedder's bank.
     """
     bank = bank.embedded_by(embedder.name)
-    pixels = [quantise(image.cpu()[..., :3]) for image in images]
-    references = tuple(
-        MemoryFrame(
-            picture,
-            embed(embedder, picture[None])[0].numpy(),
-            None,
-            None,
-            Origin("reference", f"reference {i}"),
-        )
-        for i, picture in enumerate(pixels, 1)
-    )
-    return replace(bank, frames=bank.frames + references)
+    given = Counter(frame.origin.shot for frame in bank.frames if frame.origin.source == REFERENCE)
+    references = []
+    for image, name in zip(images, chain(names, repeat("")), strict=False):
+        name = name or f"{REFERENCE} {given.total() + 1}"
+        pixels = quantise(image.cpu()[..., :3])
+        embedding = embed(embedder, pixels[None])[0].numpy()
+        references.append(MemoryFrame(pixels, embedding, None, None, Origin(REFERENCE, name, given[name])))
+        given[name] += 1
+    return replace(bank, frames=(*bank.frames, *references))
 
 
 def as_bank(memory: MemoryBank | StoredMemory | None) -> MemoryBank:

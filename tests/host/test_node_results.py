@@ -49,6 +49,12 @@ def test_a_bank_takes_references_of_any_size_in_order():
         assert np.array_equal(frame.pixels, picture)
 
 
+def test_a_banks_references_have_the_names_of_their_inputs():
+    (bank,) = bank_of(images(2), images(1, seed=1), names="hero, castle").values
+    told = [(frame.origin.shot, frame.origin.frame) for frame in bank.frames]
+    assert told == [("hero", 0), ("hero", 1), ("castle", 0)]
+
+
 def test_a_bank_is_loaded_from_the_output_folder_with_references_behind(output):
     (saved,) = bank_of(images(2)).values
     core("memory").save(saved, output / "story" / "bank")
