@@ -23,6 +23,8 @@ def needed(arguments: Arguments) -> installation.Installation:
     """What a command needs installed."""
     if arguments.command == "film" and arguments.plan:
         return installation.light()
+    if arguments.command == "test" and arguments.host:
+        return installation.with_tests_on(arguments.host)
     if arguments.command in ("test", "mutants"):
         return installation.with_tests()
     if arguments.command == "train":
@@ -43,9 +45,9 @@ def main() -> int:
     for sign in (signal.SIGINT, signal.SIGTERM):
         signal.signal(sign, signal.default_int_handler)
     arguments = parse(sys.argv[1:])
-    installed = needed(arguments)
     try:
-        installed.environment.prepare(say)
+        installed = needed(arguments)
+        installed.prepare(say)
         if not installed.is_running():
             os.execv(installed.python, [str(installed.python), __file__, *sys.argv[1:]])
         # Only here: some of it needs what the environment has.

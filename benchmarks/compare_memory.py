@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 
 from benchmarks.hero_shots import demo
 from benchmarks.hero_shots.asked import LENGTH, Asked, ask
-from runner.installation import ROOT
+from runner.packages import ROOT
 from storymem_core.lettering import Lettering
 
 PICTURES, FRAMES = 3, (2, 8, 14)

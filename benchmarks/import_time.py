@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 from runner.benchmark import report
-from runner.installation import ROOT
+from runner.packages import ROOT
 from runner.processes import clean_variables
 
 BUDGET_SECONDS = 0.3

@@ -10,8 +10,10 @@ from typing import Any
 
 from storymem_core.training.recipes import RECIPES
 
-from .installation import ROOT
+from .hosts import HOSTS
+from .packages import ROOT
 
+HOST = "--host"
 DEMO_GRAPH = ROOT / "workflows" / "api" / "story_demo.json"
 
 
@@ -28,14 +30,31 @@ class Arguments:
     plan: bool = False
     name: str = ""
     minutes: float | None = None
+    host: str = ""
     rest: tuple[str, ...] = ()
 
 
 def parse(words: Sequence[str]) -> Arguments:
     """Read the words after `run.py`; ends the program with a message when they make no sense."""
-    given = vars(_parser().parse_args(words))
+    parser = _parser()
+    given = vars(parser.parse_args(words))
     values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
+    if given["command"] == "test":
+        try:
+            values["host"], values["rest"] = _host_and_rest(values["rest"])
+        except ValueError as error:
+            parser.error(str(error))
     return Arguments(**values)
+
+
+def _host_and_rest(words: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """The version behind `--host`, empty where there is none, and the other words."""
+    if HOST not in words:
+        return "", words
+    at = words.index(HOST)
+    if at + 1 == len(words):
+        raise ValueError(f"{HOST} needs a version of ComfyUI: {', '.join(HOSTS)}")
+    return words[at + 1], words[:at] + words[at + 2 :]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -55,9 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     queue.add_argument("graph", type=_file, metavar="GRAPH", help="a graph saved as ComfyUI's 'Export (API)'")
     queue.add_argument("--out", type=Path, metavar="DIR", help="the server's output folder (default: output)")
 
-    # No word is an option of ours: pytest gets them all.
+    # Of all words only --host is ours, and argparse must leave it alone: pytest gets the others as they are.
     test = commands.add_parser("test", help="lint, check types, run every test", prefix_chars="\0")
-    parts = "lint, types, core, host, server, canvas; other words go to pytest"
+    parts = f"lint, types, core, host, server, canvas; {HOST} VERSION: on that ComfyUI; the rest is pytest's"
     test.add_argument("rest", nargs="*", metavar="WORD", help=parts)
 
     # The benchmark reads its own options.

@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from .installation import ROOT
+from .packages import ROOT
 
 RESULTS = ROOT / "benchmarks" / "results"
 Row = Mapping[str, str | float]

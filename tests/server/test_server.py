@@ -73,9 +73,10 @@ def test_two_servers_share_nothing(server, comfyui, models, tmp_path):
 
 
 def test_a_server_that_cannot_start_says_why(comfyui, tmp_path):
+    absent = ("--user-directory", str(tmp_path / "absent"))
     with (
         pytest.raises(ServerError, match=r"absent.*does not exist"),
-        Server(comfyui, tmp_path / "absent", tmp_path, packs={}, cpu=True),
+        Server(comfyui, tmp_path, tmp_path, packs={}, cpu=True, arguments=absent),
     ):
         pass
 
