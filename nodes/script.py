@@ -28,7 +28,8 @@ class StoryMemScript(io.ComfyNode):
             display_name="Story Script",
             category=CATEGORY,
             description="Reads a story: ST-Bench JSON, JSON5, or plain text with a shot per paragraph. "
-            "In text, '---' starts a scene and [cut] or [continue] says how a shot begins. "
+            "In text, '---' starts a scene and [cut] or [continue] says how a shot begins; '@Name: looks' before the "
+            "first shot tells who is in the story. "
             "All defects are reported at once.",
             search_aliases=["story", "storyboard", "shots", "screenplay"],
             inputs=[
@@ -37,7 +38,7 @@ class StoryMemScript(io.ComfyNode):
                     multiline=True,
                     default=EXAMPLE,
                     dynamic_prompts=False,
-                    tooltip="The story. Name the characters' looks in every shot: memory carries no text.",
+                    tooltip="The story. Memory carries no text: tell the characters' looks in every shot, or once as '@Name: looks'.",
                 )
             ],
             outputs=[
@@ -56,7 +57,8 @@ class StoryMemScript(io.ComfyNode):
 
 def _summary(story: script.Script) -> str:
     lines = [
-        f"{number}. scene {shot.scene}, {'cut' if shot.cut else 'continued'}: {shorten(shot.prompt, 120)}"
+        f"{number}. scene {shot.scene}, {'cut' if shot.cut else 'continued'}: "
+        f"{shorten(script.full_prompt(story, shot), 240)}"
         for number, shot in enumerate(story.shots, 1)
     ]
     return "\n".join([f"{story.name}: {len(story.shots)} shots", *lines])

@@ -6,10 +6,13 @@ Three spellings are read:
   video_prompts[], first_frame_prompt[], cut[]}]}`, parallel lists with one entry per shot. Lists `id`,
   `length`, `seed` and `negative_prompt` may stand beside them (null: not given), or a scene may list
   `shots: [{prompt, cut, ...}]` instead. A cut is a boolean or the string "True" or "False"; a shot without
-  one is a cut. Unknown fields of the story, of a scene and of a shot are kept.
+  one is a cut. Unknown fields of the story, of a scene and of a shot are kept. `cast: {name: {description,
+  references[]}}` tells who is in the story (see `cast`); a shot with `as_written` true leaves it aside.
 * **JSON5**: the same, written by hand.
 * **Plain text**: a shot per paragraph (its lines are joined); a line `---` starts a new scene; a paragraph
-  may start with `[cut]` (the default) or `[continue]`; a first line `# Title` names the story.
+  may start with `[cut]` (the default) or `[continue]`, also with `[continue, as written]`; a first line
+  `# Title` names the story. Before the first shot a line `@Name: description` adds to the cast, or
+  `@Name [reference, reference]: description`; lines below that begin otherwise go on with it.
 
 Nothing is repaired in silence: whatever does not fit is a defect, and all defects are told at once.
 """
@@ -19,25 +22,19 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import math
-import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from .cast import Character, described
 from .errors import StoryMemError
-from .frames import is_length
+from .script_fields import MAX_SEED as MAX_SEED
+from .script_fields import other_fields, take_field
 from .script_readers import LISTS, Defects, RawStory, beginning, read, shown
 
 UNTITLED = "story"
 """The name of a story that gives none."""
-
-MAX_SEED = 2**64 - 1
-"""The host's largest seed."""
-
-MAX_DEPTH = 32
-"""How deep lists and objects may be nested in an unknown field."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +54,8 @@ class Shot:
     """Frames, 4k+1; None: the story's."""
     negative_prompt: str | None = None
     """None: the story's."""
+    as_written: bool = False
+    """True: the prompt is taken as it stands, whomever of the cast it names."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Every other field of the shot, `first_frame_prompt` among them."""
 
@@ -72,6 +71,8 @@ class Script:
     """Every other field of the story."""
     scene_extra: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
     """Scene -> every other field of that scene; a scene that has none is left out."""
+    cast: Mapping[str, Character] = field(default_factory=dict)
+    """Name -> who it is."""
 
 
 def parse(text: str) -> Script:
@@ -105,8 +106,20 @@ def dumps(script: Script) -> str:
         {"scene_num": scene, **script.scene_extra.get(scene, {}), **_columns([row for _, row in numbered])}
         for scene, numbered in itertools.groupby(rows, key=lambda row: row[0])
     ]
-    story = {"story_name": script.name, "story_overview": script.overview, **script.extra, "scenes": scenes}
+    cast = {name: _told(character) for name, character in script.cast.items()}
+    story = {
+        "story_name": script.name,
+        "story_overview": script.overview,
+        **({"cast": cast} if cast else {}),
+        **script.extra,
+        "scenes": scenes,
+    }
     return json.dumps(story, ensure_ascii=False, indent=2, allow_nan=False)
+
+
+def full_prompt(script: Script, shot: Shot) -> str:
+    """What the model is told of a shot: its prompt with the looks of the cast, unless it is `as_written`."""
+    return shot.prompt if shot.as_written else described(shot.prompt, script.cast)
 
 
 def shot_seed(story_seed: int, shot_id: str) -> int:
@@ -118,83 +131,20 @@ def shot_seed(story_seed: int, shot_id: str) -> int:
     return int.from_bytes(_sha256(f"{story_seed}\n{shot_id}").digest()[:8], "big") >> 1
 
 
-# --- what a field may hold ----------------------------------------------------------------------------
-
-
-def _is_text(value: object) -> bool:
-    """Whether `value` is a string that can be written as UTF-8 (JSON can spell half a surrogate pair)."""
-    return isinstance(value, str) and not re.search("[\ud800-\udfff]", value)
-
-
-def _is_seed(value: object) -> bool:
-    return type(value) is int and 0 <= value <= MAX_SEED
-
-
-def _is_cut(value: object) -> bool:
-    return isinstance(value, bool) or (isinstance(value, str) and value.lower() in ("true", "false"))
-
-
-_RULES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
-    "story_name": ("text that is not blank", lambda v: _is_text(v) and bool(v.strip())),
-    "story_overview": ("text", _is_text),
-    "scene_num": ("a whole number", lambda v: type(v) is int),
-    "prompt": ("text that is not blank", lambda v: _is_text(v) and bool(v.strip())),
-    "cut": ("true or false", _is_cut),
-    "id": (
-        "1 to 64 letters, digits and . _ -",
-        lambda v: v is None or (isinstance(v, str) and bool(re.fullmatch(r"\w[\w.-]{0,63}", v))),
-    ),
-    "seed": ("a whole number from 0 to 2**64 - 1", lambda v: v is None or _is_seed(v)),
-    "length": ("a whole number of frames 4k+1, such as 77 or 81", lambda v: v is None or is_length(v)),
-    "negative_prompt": ("text", lambda v: v is None or _is_text(v)),
-    "first_frame_prompt": ("text", lambda v: v is None or _is_text(v)),
-}
-"""Field -> what is expected, in words and as a test. None: not given."""
-
-
-def _take(fields: dict[str, Any], name: str, default: Any, place: str, defects: Defects) -> Any:
-    """Take one field out of `fields`; a value that does not fit is a defect, and `default` stands in."""
-    value = fields.pop(name, default)
-    expected, fits = _RULES[name]
-    if fits(value):
-        return value
-    defects.add(f"{place}, {name}", expected, value)
-    return default
-
-
-def _kept(fields: dict[str, Any], place: str, defects: Defects) -> dict[str, Any]:
-    """The unknown fields, once it is sure that they can be written again as they are."""
-    for name, value in fields.items():
-        if problem := _unwritable([name, value]):
-            defects.add(f"{place}, {shown(name)}", *problem)
-    return fields
-
-
-def _unwritable(value: Any, depth: int = 0) -> tuple[str, object] | None:
-    """What JSON cannot write and read again the same: (expected, found); None if it can write all."""
-    if depth > MAX_DEPTH:
-        return f"lists and objects at most {MAX_DEPTH} deep", value
-    if isinstance(value, float) and not math.isfinite(value):
-        return "a finite number", value
-    if isinstance(value, str) and not _is_text(value):
-        return "text that UTF-8 can write", value
-    inner = [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else []
-    return next(filter(None, (_unwritable(item, depth + 1) for item in inner)), None)
-
-
 # --- raw story <-> script -----------------------------------------------------------------------------
 
 
 def _build(story: RawStory, defects: Defects) -> Script:
-    name = _take(story.fields, "story_name", UNTITLED, "story", defects)
-    overview = _take(story.fields, "story_overview", "", "story", defects)
-    extra = _kept(story.fields, "story", defects)
+    name = take_field(story.fields, "story_name", UNTITLED, "story", defects)
+    overview = take_field(story.fields, "story_overview", "", "story", defects)
+    cast = _cast(take_field(story.fields, "cast", {}, "story", defects), defects)
+    extra = other_fields(story.fields, "story", defects)
     scene_extra: dict[int, Mapping[str, Any]] = {}
     shots: list[Shot] = []
     claimed: dict[str, str] = {}
     for number, scene in enumerate(story.scenes, 1):
-        own_number = _take(scene.fields, "scene_num", number, f"scene {number}", defects)
-        kept = _kept(scene.fields, f"scene {number}", defects)
+        own_number = take_field(scene.fields, "scene_num", number, f"scene {number}", defects)
+        kept = other_fields(scene.fields, f"scene {number}", defects)
         if own_number != number:
             kept["scene_num"] = own_number
         if kept:
@@ -209,7 +159,27 @@ def _build(story: RawStory, defects: Defects) -> Script:
             shots.append(shot)
     ids = _ids([shot.prompt for shot in shots], [shot.id for shot in shots])
     shots = [replace(shot, id=shot_id) for shot, shot_id in zip(shots, ids, strict=True)]
-    return Script(name, overview, tuple(shots), extra, scene_extra)
+    return Script(name, overview, tuple(shots), extra, scene_extra, cast)
+
+
+def _cast(raw: Mapping[str, Any], defects: Defects) -> dict[str, Character]:
+    cast = {}
+    for name, told in raw.items():
+        place = f"cast, {shown(name)}"
+        take_field({"name": name}, "name", "", place, defects)
+        if not isinstance(told, dict):
+            defects.add(place, "an object with a description", told)
+            continue
+        fields = dict(told)
+        description = take_field(fields, "description", "", place, defects)
+        references = take_field(fields, "references", [], place, defects)
+        cast[name] = Character(description, tuple(references), other_fields(fields, place, defects))
+    return cast
+
+
+def _told(character: Character) -> dict[str, Any]:
+    references = {"references": list(character.references)} if character.references else {}
+    return {"description": character.description, **references, **character.extra}
 
 
 def _shot(raw: Any, scene: int, place: str, defects: Defects) -> Shot:
@@ -220,7 +190,7 @@ def _shot(raw: Any, scene: int, place: str, defects: Defects) -> Shot:
     fields = dict(raw)
 
     def take(name: str, default: Any = None) -> Any:
-        return _take(fields, name, default, place, defects)
+        return take_field(fields, name, default, place, defects)
 
     first_frame = take("first_frame_prompt")
     known = {"first_frame_prompt": first_frame} if first_frame is not None else {}
@@ -231,8 +201,9 @@ def _shot(raw: Any, scene: int, place: str, defects: Defects) -> Shot:
         length=take("length"),
         seed=take("seed"),
         negative_prompt=take("negative_prompt"),
+        as_written=bool(take("as_written")),
         scene=scene,
-        extra=known | _kept(fields, place, defects),
+        extra=known | other_fields(fields, place, defects),
     )
 
 
@@ -243,6 +214,7 @@ def _row(shot: Shot, own_id: str) -> dict[str, Any]:
         "length": shot.length,
         "seed": shot.seed,
         "negative_prompt": shot.negative_prompt,
+        "as_written": shot.as_written or None,
     }
     given = {name: value for name, value in optional.items() if value is not None}
     return {"prompt": shot.prompt, "cut": shot.cut, **given, **shot.extra}

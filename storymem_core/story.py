@@ -7,7 +7,7 @@ from typing import Any
 
 from .errors import StoryMemError
 from .frames import check_length, dropped
-from .script import Script, Shot, shot_seed
+from .script import Script, Shot, full_prompt, shot_seed
 
 ROW = ("id", "scene", "prompt", "mode", "seed", "frames", "dropped")
 
@@ -20,6 +20,7 @@ class ShotPlan:
     scene: int
     """1-based."""
     prompt: str
+    """With the looks of the cast that it names; the id comes from the prompt as it is written."""
     negative_prompt: str | None
     """None: the story's."""
     mode: str
@@ -84,7 +85,7 @@ def plan(
         return ShotPlan(
             id=shot.id,
             scene=shot.scene,
-            prompt=shot.prompt,
+            prompt=full_prompt(script, shot),
             negative_prompt=shot.negative_prompt,
             mode="t2v" if shot is first and from_text else mode(shot.cut, overlap),
             cut=shot.cut,

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 import storymem_core.script
-from storymem_core.script import UNTITLED, dumps, parse, shot_seed
+from storymem_core.cast import Character
+from storymem_core.script import UNTITLED, dumps, full_prompt, parse, shot_seed
 from storymem_core.story import plan
 
 ST_BENCH = Path(__file__).parents[3] / "shared" / "st_bench"
@@ -139,6 +140,49 @@ def test_plain_text():
         ("The gate opens.", 2, False),
         ("Night.", 3, True),
     ]
+
+
+def test_plain_text_tells_the_cast_before_the_first_shot():
+    script = parse(
+        """# The Harbour
+
+        @Mira [mira face, mira coat]: a young woman
+          in a red coat
+
+        @Old Tom: an old keeper with a grey beard.
+        ---
+        Mira waits.
+
+        [continue, as written] Mira waves: @Tom.
+
+        [As written] Night."""
+    )
+    assert script.cast == {
+        "Mira": Character("a young woman in a red coat", ("mira face", "mira coat")),
+        "Old Tom": Character("an old keeper with a grey beard."),
+    }
+    assert [(shot.prompt, shot.cut, shot.as_written) for shot in script.shots] == [
+        ("Mira waits.", True, False),
+        ("Mira waves: @Tom.", False, True),
+        ("Night.", True, True),
+    ]
+
+
+def test_a_cast_in_json():
+    cast = {"Mira": {"description": "a girl", "references": ["m"], "age": 9}, "Tom": {"description": "a man"}}
+    shots = [{"prompt": "Mira and Tom.", "as_written": True}, {"prompt": "Tom."}]
+    script = parse(json.dumps({"cast": cast, "scenes": [{"shots": shots}]}))
+    assert script.cast == {"Mira": Character("a girl", ("m",), {"age": 9}), "Tom": Character("a man")}
+    assert [full_prompt(script, shot) for shot in script.shots] == ["Mira and Tom.", "Tom, a man."]
+    assert json.loads(dumps(script))["cast"] == cast
+
+
+def test_who_somebody_is_changes_neither_ids_nor_seeds():
+    def told(looks):
+        return [(shot.id, shot.seed) for shot in plan(parse(f"@Mira: {looks}\n\nMira waits.\n\nRain."))]
+
+    assert told("a girl") == told("an old woman")
+    assert told("a girl")[0] == (parse("Mira waits.").shots[0].id, plan(parse("Mira waits."))[0].seed)
 
 
 def test_a_dashed_line_may_stand_before_the_first_scene():

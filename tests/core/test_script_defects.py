@@ -94,6 +94,28 @@ def test_a_scene_with_one_defect(scene, defect):
     assert len(defects(scenes(scene))) == 1
 
 
+@pytest.mark.parametrize(
+    ("cast", "defect"),
+    [
+        ([], r"story, cast: expected an object of names .* got \[\]"),
+        ({"Mira": "a girl"}, "cast, 'Mira': expected an object with a description, got 'a girl'"),
+        ({"Mira": {}}, "cast, 'Mira', description: expected text that is not blank, got ''"),
+        ({"Mira": {"description": " "}}, "cast, 'Mira', description: expected text that is not blank"),
+        ({" Mira": {"description": "a girl"}}, "cast, ' Mira', name: expected 1 to 64 characters"),
+        ({"a:b": {"description": "a girl"}}, "cast, 'a:b', name: expected 1 to 64 characters"),
+        ({"Mira": {"description": "a", "references": "m"}}, "cast, 'Mira', references: expected a list"),
+        ({"Mira": {"description": "a", "references": ["m", "m"]}}, "references: expected .* each once"),
+        ({"Mira": {"description": "a", "references": ["m, n"]}}, "references: expected .* without commas"),
+        ({"Mira": {"description": "a", "x": float("nan")}}, "cast, 'Mira', 'x': expected a finite number"),
+    ],
+)
+def test_a_cast_with_one_defect(cast, defect):
+    text = json.dumps({"cast": cast, "scenes": [{"video_prompts": ["A"]}]})
+    with pytest.raises(StoryMemError, match=defect):
+        parse(text)
+    assert len(defects(text)) == 1
+
+
 def test_an_id_is_used_once():
     text = scenes(
         {"video_prompts": ["A"], "id": ["a"]}, {"shots": [{"prompt": "B"}, {"prompt": "C", "id": "a"}]}
@@ -115,6 +137,13 @@ def test_an_id_is_used_once():
             "A\n---\nB\n\n[contiune] C",
             "scene 2, shot 2, cut: expected \\[cut\\] or \\[continue\\], got 'contiune'",
         ),
+        ("A\n\n[continue, as wirtten] B", r"shot 2, cut: expected .* got 'continue, as wirtten'"),
+        ("@Mira a girl\n\nA", "cast: expected @Name: description, .* got '@Mira a girl'"),
+        ("@Mira:\n\nA", "cast: expected @Name: description"),
+        ("@Mira: a girl\n@Mira: a boy\n\nA", "cast: expected each name once, got 'Mira'"),
+        ("@Mira [a,,b]: a girl\n\nA", "cast, 'Mira', references: expected a list of names"),
+        ("A\n\n@Mira: a girl", "scene 1, shot 2: expected the cast before the first shot, got '@Mira"),
+        ("@Mira: a girl", "scene 1: expected at least one shot"),
         ("[cut A knight", "scene 1, shot 1, cut: expected \\[cut\\] or \\[continue\\]"),
     ],
 )

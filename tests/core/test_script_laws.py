@@ -27,21 +27,43 @@ options = st.fixed_dictionaries(
         "length": st.none() | st.integers(0, 30).map(lambda k: 4 * k + 1),
         "negative_prompt": st.none() | texts,
         "first_frame_prompt": st.none() | texts,
+        "as_written": st.none() | st.booleans(),
     },
 )
 shots = st.builds(lambda known, more: known | more, options, st.just({}) | unknown)
 scene_documents = st.builds(
     lambda shots, more: more | {"shots": shots}, st.lists(shots, min_size=1, max_size=4), unknown
 )
+names = st.text("aZ é小", min_size=1, max_size=5).map(str.strip).filter(bool)
+characters = st.builds(
+    lambda description, more, known: more | known | {"description": description},
+    texts.filter(str.strip),
+    unknown,
+    st.fixed_dictionaries({}, optional={"references": st.lists(names, unique=True, max_size=2)}),
+)
 stories = st.builds(
     lambda scenes, more, head: more | head | {"scenes": scenes},
     st.lists(scene_documents, min_size=1, max_size=3),
     unknown,
-    st.fixed_dictionaries({}, optional={"story_name": texts.filter(str.strip), "story_overview": texts}),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "story_name": texts.filter(str.strip),
+            "story_overview": texts,
+            "cast": st.dictionaries(names, characters, max_size=2),
+        },
+    ),
 )
 plain_texts = st.lists(
     st.sampled_from(
-        ["A knight rides.", "Rain.", "[continue] Rain.", "A castle\nby the sea.", "[cut] Night."]
+        [
+            "A knight rides.",
+            "Rain.",
+            "[continue] Rain.",
+            "A castle\nby the sea.",
+            "[cut] Night.",
+            "[continue, as written] Mira waits.",
+        ]
     ),
     min_size=1,
     max_size=8,
@@ -67,7 +89,7 @@ def test_a_round_trip_changes_nothing(story, own_ids, random):
 @no_clock
 @given(plain_texts)
 def test_plain_text_makes_the_same_round_trip(paragraphs):
-    script = parse("\n\n".join(paragraphs))
+    script = parse("\n\n".join(["# Ink", "@Mira [m 1, m 2]: a girl\nin red", *paragraphs]))
     assert parse(dumps(script)) == script
     assert len(script.shots) == len(paragraphs)
 
@@ -105,7 +127,7 @@ def test_moving_shots_changes_no_seed(prompts, random):
 
 
 @no_clock
-@given(st.text(max_size=60) | st.text("{}[]\"':,/*\\#-\n tTcu0", max_size=30))
+@given(st.text(max_size=60) | st.text("{}[]@\"':,/*\\#-\n tTcu0", max_size=30))
 def test_any_text_is_a_script_or_a_storymem_error(text):
     try:
         script = parse(text)

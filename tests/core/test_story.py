@@ -52,6 +52,12 @@ def test_settings_of_a_shot_win_over_those_of_the_story():
     assert (storys.seed, storys.frames, storys.negative_prompt) == (shot_seed(3, storys.id), 33, None)
 
 
+def test_a_shot_is_made_of_its_prompt_with_the_looks_of_the_cast():
+    shots = plan(parse("@Mira: a girl\n\nMira waits.\n\n[as written] Mira waits."))
+    assert [as_row(shot)["prompt"] for shot in shots] == ["Mira, a girl, waits.", "Mira waits."]
+    assert shots[0].id == parse("Mira waits.").shots[0].id
+
+
 def test_seeds_follow_the_storys_seed_and_differ_between_shots():
     some, others = ([shot.seed for shot in plan(SCRIPT, seed=seed)] for seed in (1, 2))
     assert len({*some, *others}) == 8
