@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,9 +21,10 @@ from .memory import MemoryBank, quantise
 from .project import Project, StoredMemory, StoredShot, Story, output_folder
 from .remember import as_bank
 from .sampling import T2V
-from .script import Script
+from .script import Script, dumps, take_seed
 from .shot import Choice, Models, Settings
 from .story import ShotPlan, mode, plan
+from .takes import check_locked
 
 _EVERY_SHOT = ("clip", "vae", "embedder", "filter")
 _I2V = {"high_noise_model": "high_noise_model", "low_noise_model": "low_noise_model"}
@@ -102,9 +104,7 @@ def loop(
         pair = t2v if planned.mode == "t2v" else (high_noise_model, low_noise_model)
         shot.check(planned, Models(*pair, vae, clip), Settings(**widgets), choice, bank)
     project = project or script.name
-    with Project.open(output_folder(root, project)).locked():
-        pass  # told now if another run works there, not when the first shot is made
-    return [
+    steps = [
         Step(
             {
                 **widgets,
@@ -129,6 +129,19 @@ def loop(
         )
         for planned, widgets in zip(shots, own, strict=True)
     ]
+    opened = Project.open(output_folder(root, project))
+    with opened.locked():  # told now if another run works there, not when the first shot is made
+        outline = opened.outline()
+        check_locked(
+            opened, outline, [planned.id for planned in shots], (settings["width"], settings["height"])
+        )
+        opened.outlined(replace(outline, script=dumps(script), shots=tuple(map(asked, steps))))
+    return steps
+
+
+def asked(step: Step) -> Mapping[str, Any]:
+    """A step as the story's outline keeps it: all but the name of its folder, which may change."""
+    return {name: value for name, value in step.widgets.items() if name != "project"}
 
 
 def add_shot(
@@ -172,8 +185,7 @@ def add_shot(
     number = 1 if story is None else len(story.keys) + 1
     shot_id = shot_id or f"shot-{number}"
     with at_node(f"StoryMemShot, shot {number} ({shot_id})"):
-        project_folder = output_folder(root, project) if story is None else Path(story.folder)
-        opened = Project.open(project_folder)
+        opened = Project.open(output_folder(root, project)) if story is None else Project.there(story.folder)
         story = Story(str(opened.folder)) if story is None else story
         own = Settings(**settings)
         before = opened.stored(story.keys[-1]) if story.keys else None
@@ -183,7 +195,10 @@ def add_shot(
                 value=f"{own.width}x{own.height}",
                 remedy="Make all shots of a story in one size, or begin another story.",
             )
-        seen = as_bank(memory) if before is None else before.memory_after()
+        seen = as_bank(memory) if before is None else story.memory().load()
+        outline = opened.outline()
+        check_locked(opened, outline, [shot_id], (own.width, own.height))
+        decision = outline.of(shot_id)
         start = None if cut else _start(before, start_frames, overlap, own)
         planned = ShotPlan(
             id=shot_id,
@@ -192,15 +207,18 @@ def add_shot(
             negative_prompt=negative_prompt,
             mode=_mode(high_noise_model, cut, overlap),
             cut=cut,
-            seed=seed,
+            seed=take_seed(seed, decision.take),
             frames=length,
             dropped=dropped(cut, overlap),
+            take=decision.take,
         )
         models = Models(high_noise_model, low_noise_model, vae, clip)
         choice = Choice(embedder or embedders.default(), filter, keyframes)
         with opened.locked():
-            stored, reused = shot.make(opened, planned, models, own, choice, seen, start)
-    return story.added(stored.key, reused), StoredMemory(story.folder, stored.key)
+            follows = story.keys[-1] if story.keys else None
+            made, reused = shot.make(opened, planned, models, own, choice, seen, start, decision, follows)
+    story = story.added(made.shot.key, reused, made.stale)
+    return story, story.memory()
 
 
 def glimpse(story: Story, frames: int = 4) -> list[np.ndarray]:

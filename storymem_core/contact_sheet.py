@@ -28,6 +28,7 @@ _PICTURES = _INNER - _TEXT - _GUTTER
 _HEADER, _PAD, _PROMPT_LINES, _HIGHEST = 164, 30, 12, 30_000
 _TALLEST_FRAME, _TALLEST_MEMORY, _NARROWEST, _MEMORY_COLUMNS = 196, 132, 84, 10
 _PAPER, _INK, _SOFT, _FAINT, _LINE = "#fbfaf8", "#1c1c1e", "#5a5a61", "#85858c", "#dedad3"
+_MARKED = "#b3372f"
 _MODES = {
     "t2v": ("cut, from text alone", "#6b4fa0"),
     "m2v": ("cut", "#2f6db3"),
@@ -43,14 +44,20 @@ def write(
     fps: float | Fraction = film.FPS,
     crossfade: int = 0,
     title: str = "",
+    marks: Sequence[str] = (),
 ) -> None:
     """Draw the sheet and write it as PNG, wholly or not at all."""
     with replacing(path) as temporary:
-        draw(shots, fps=fps, crossfade=crossfade, title=title).save(temporary, format="PNG")
+        draw(shots, fps=fps, crossfade=crossfade, title=title, marks=marks).save(temporary, format="PNG")
 
 
 def draw(
-    shots: Sequence[StoredShot], *, fps: float | Fraction = film.FPS, crossfade: int = 0, title: str = ""
+    shots: Sequence[StoredShot],
+    *,
+    fps: float | Fraction = film.FPS,
+    crossfade: int = 0,
+    title: str = "",
+    marks: Sequence[str] = (),
 ) -> Image:
     """The sheet, RGB: a column of rows 1720 pixels wide, and more beside it where one would be too high for
     the programs that show pictures (from about 60 shots on). One shot's frames are in memory at a time.
@@ -58,12 +65,16 @@ def draw(
     Frames that repeat the shot before are left out. Under each frame stands its number in the shot; under
     each frame of the memory the shot or reference that it comes from, and whether it is in the bank's sink
     or in its window.
+
+    Args:
+        marks: a line for each shot that is to be drawn beside its prompt; none, or "" for none.
     """
     from PIL import Image, ImageDraw
 
     letters = _Letters(Lettering(46), Lettering(40), Lettering(18), Lettering(15))
     numbers = {shot.id: number for number, shot in enumerate(shots, 1)}
-    rows = [_Row(shot, number, numbers, letters) for number, shot in enumerate(shots, 1)]
+    marked = zip(shots, marks or [""] * len(shots), strict=True)
+    rows = [_Row(shot, number, numbers, letters, mark) for number, (shot, mark) in enumerate(marked, 1)]
     columns = _columns(rows)
     height = _HEADER + max(sum(row.height for row in column) for column in columns) + _PAD
     sheet = Image.new("RGB", (_WIDTH * len(columns), height), _PAPER)
@@ -96,8 +107,10 @@ class _Letters(NamedTuple):
 class _Row:
     """One shot's row: small pictures, and texts broken into lines, so that its height is known at once."""
 
-    def __init__(self, shot: StoredShot, number: int, numbers: Mapping[str, int], letters: _Letters):
-        self.shot, self.number, self.letters = shot, number, letters
+    def __init__(
+        self, shot: StoredShot, number: int, numbers: Mapping[str, int], letters: _Letters, mark: str
+    ):
+        self.shot, self.number, self.letters, self.mark = shot, number, letters, mark
         self.prompt = letters.body.wrap(str(shot.row.get("prompt", "")), _TEXT, _PROMPT_LINES)
         width, height = shot.size
         columns = 6 if width > 1.2 * height else 8
@@ -134,6 +147,7 @@ class _Row:
         letters.small.draw(
             canvas, (x, y + 20), f"scene {row.get('scene', 1)}   ·   {row.get('mode', '')}", _FAINT
         )
+        letters.small.draw(canvas, (x, y + 40), letters.small.fit(self.mark, _TEXT), _MARKED)
         below = y + 66
         for line in self.prompt:
             letters.body.draw(canvas, (left, below), line, _INK)

@@ -1,6 +1,7 @@
 """A story's folder: the one place of state on disk.
 
     <folder>/store/<key>/   shot.json  frames.mkv  memory/  keyframes/    what a run made, never changed again
+    <folder>/store/outline.json     the shots that were asked for, the takes that were chosen (outline.py)
     <folder>/.lock          one run at a time
 
 A shot is stored under the key of all that made it. Its folder is written under another name and renamed, so
@@ -10,10 +11,7 @@ Everything else in the folder is derived from the store (publish.py).
 
 from __future__ import annotations
 
-import json
 import logging
-import os
-import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,31 +19,29 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import frame_file, memory
-from .disk import (
-    canonical,
-    digest,
-    read_json,
-    remove,
-    remove_unfinished,
-    room_in,
-    sync,
-    sync_tree,
-    unfinished,
-    write_json,
-)
+from . import frame_file, memory, outline, story_folder
+from .disk import digest, remove, remove_unfinished, room_in, sync, sync_tree, unfinished, write_json
 from .errors import StoryMemError
 from .memory import MemoryBank
+from .outline import Outline
 from .output_folder import output_folder
-from .stored_shot import FRAMES, KEYFRAMES, MEMORY, RECORD, VERSION, Damaged, StoredShot, read, record
+from .stored_shot import (
+    FRAMES,
+    KEYFRAMES,
+    MEMORY,
+    RECORD,
+    Damaged,
+    StoredShot,
+    differences,
+    glance,
+    read,
+    record,
+)  # fmt: skip
+from .story_folder import Lock
 
 __all__ = ["Project", "StoredMemory", "StoredShot", "Story", "output_folder"]
 
-FILM, SHEET, STORY, CLIPS, PICTURES = "film.mp4", "contact_sheet.png", "story.json", "shots", "keyframes"
-_MARK = "project.json"
-
-PATIENCE = 1.0
-"""Seconds in which another run may let go of the folder."""
+FILM, SHEET, CLIPS, PICTURES = "film.mp4", "contact_sheet.png", "shots", "keyframes"
 
 log = logging.getLogger(__name__)
 
@@ -57,15 +53,26 @@ class Story(NamedTuple):
     keys: tuple[str, ...] = ()
     reused: tuple[bool, ...] = ()
     """Per shot: it was found stored, not made by this run."""
+    stale: tuple[tuple[str, ...], ...] = ()
+    """Per shot: what has changed, by name, since the copy that stays was made."""
 
-    def added(self, key: str, reused: bool = False) -> Story:
+    def added(self, key: str, reused: bool = False, stale: tuple[str, ...] = ()) -> Story:
         """This story with one more shot."""
-        return Story(self.folder, (*self.keys, key), (*self.reused, reused))
+        return Story(self.folder, (*self.keys, key), (*self.reused, reused), (*self.stale, stale))
 
     def shots(self) -> tuple[StoredShot, ...]:
         """All shots, checked."""
-        project = Project.open(self.folder)
+        project = Project.there(self.folder)
         return tuple(map(project.stored, self.keys))
+
+    def memory(self) -> StoredMemory:
+        """The memory after the newest shot.
+
+        A stale copy saw another memory than this story's. So the way begins at the newest copy that saw the
+        story's own, and goes on by what the later ones gave.
+        """
+        begin = max((place for place, stale in enumerate(self.stale) if not stale), default=0)
+        return StoredMemory(self.folder, self.keys[begin], self.keys[begin + 1 :])
 
 
 class StoredMemory(NamedTuple):
@@ -73,20 +80,24 @@ class StoredMemory(NamedTuple):
 
     folder: str
     key: str
+    later: tuple[str, ...] = ()
+    """Keys of the shots after it that move its memory on."""
 
     def load(self) -> MemoryBank:
         """m_i = f(m_{i-1}, v_i): the bank that the shot saw, moved on by the keyframes that it gave."""
-        return Project.open(self.folder).stored(self.key).memory_after()
+        project = Project.there(self.folder)
+        bank = project.stored(self.key).memory_after()
+        for key in self.later:
+            bank = project.stored(key).moved_on(bank)
+        return bank
 
 
 class Project:
     """A story's folder. Reading needs no lock; `store` and `publish` take it by themselves."""
 
     def __init__(self, folder: Path):
-        from filelock import FileLock
-
         self.folder = folder
-        self._lock = FileLock(folder / ".lock")
+        self._lock = Lock(folder)
 
     @classmethod
     def open(cls, folder: str | Path) -> Project:
@@ -97,24 +108,23 @@ class Project:
                 of the pack made it, or it cannot be written to.
         """
         folder = Path(folder).absolute()
-        mark = folder / "store" / _MARK
-        try:
-            mark.parent.parent.mkdir(parents=True, exist_ok=True)
-            if not _ours(folder):
-                raise StoryMemError(
-                    "this folder is not empty and holds no story of ours",
-                    value=str(folder),
-                    remedy="Choose another folder, or move away what lies in it.",
-                )
-            if read_json(mark) != {"version": VERSION}:
-                write_json(mark, {"version": VERSION})
-        except OSError as error:
-            raise StoryMemError(
-                f"the project folder cannot be made: {error.strerror}",
-                value=str(folder),
-                remedy="Choose a folder that you can write to, without a file of that name in the way.",
-            ) from error
+        story_folder.claim(folder)
         return cls(folder)
+
+    @classmethod
+    def there(cls, folder: str | Path) -> Project:
+        """Open the folder of a story that was told before.
+
+        Raises:
+            StoryMemError: it is there no longer; and what `open` raises.
+        """
+        if not (Path(folder) / "store").is_dir():
+            raise StoryMemError(
+                "this story's folder is no longer there; was it moved or renamed while the story was told?",
+                value=str(folder),
+                remedy="Run the story again with the folder's new name as its project, or move it back.",
+            )
+        return cls.open(folder)
 
     @staticmethod
     def key(made_of: Mapping[str, Any]) -> str:
@@ -200,6 +210,16 @@ class Project:
                 remove(replaced)
         return self.stored(key)
 
+    def copies(self, shot_id: str) -> list[StoredShot]:
+        """Every stored copy of a shot by its record, oldest first; its frames may be damaged (see `find`)."""
+        found = []
+        for path in self._store.glob(f"[0-9a-f]*/{RECORD}"):
+            with suppress(Damaged):  # `find` tells of it, should it be needed
+                found.append((path.stat().st_mtime_ns, glance(path.parent)))
+        of_this_id = [(age, shot) for age, shot in found if shot.row.get("id") == shot_id]
+        # By the record's own time first: a copied folder may have lost those of its files.
+        return [shot for _, shot in sorted(of_this_id, key=lambda one: (one[1].made, one[0], one[1].key))]
+
     def changes(self, shot_id: str, made_of: Mapping[str, Any]) -> tuple[str, ...] | None:
         """Why a shot has to be made: the names of what differs from the newest stored shot of the same id.
 
@@ -207,47 +227,38 @@ class Project:
             None if no shot of this id was ever stored: it is new. ("stored copy",) if nothing differs but the
             stored copy is missing or damaged.
         """
-        records = {path: read_json(path) or {} for path in self._store.glob(f"[0-9a-f]*/{RECORD}")}
-        of_this_id = [path for path, told in records.items() if told.get("shot", {}).get("id") == shot_id]
-        if not of_this_id:
-            return None
-        old = records[max(of_this_id, key=lambda path: path.stat().st_mtime_ns)]["made_of"]
-        names = dict.fromkeys((*made_of, *old))
-        differ = tuple(name for name in names if _value(made_of, name) != _value(old, name))
-        return differ or ("stored copy",)
+        copies = self.copies(shot_id)
+        return (differences(copies[-1].made_of, made_of) or ("stored copy",)) if copies else None
+
+    def outline(self) -> Outline:
+        """What the story is to be, and what was decided about its shots.
+
+        Raises:
+            StoryMemError: its file is damaged.
+        """
+        return outline.read(self._store / outline.OUTLINE)
+
+    def outlined(self, told: Outline) -> None:
+        """Keep what the story is to be.
+
+        Raises:
+            StoryMemError: no space left; another run works in this folder.
+        """
+        with self.locked():
+            outline.write(self._store / outline.OUTLINE, told)
 
     @contextmanager
     def locked(self) -> Iterator[Project]:
         """Be the only run that writes here; the lock goes with the process, however it ends. May be nested.
 
-        It is held for a shot or a film at a time. A run that comes between two shots of another one looks
-        whether its own are stored, and lets go: so the other waits a moment before it gives up.
-
         Raises:
             StoryMemError: another run has it.
         """
-        from filelock import Timeout
-
-        holder = self.folder / ".lock.json"
-        try:
-            self._lock.acquire(timeout=PATIENCE)
-        except Timeout as error:
-            raise StoryMemError(
-                f"another run is writing this story ({_told(holder)})",
-                value=str(self.folder),
-                remedy="Wait until it ends, stop it, or use another project folder.",
-            ) from error
-        try:
-            if self._lock.lock_counter == 1:
+        with self._lock.held():
+            if self._lock.count == 1:
                 for folder in (self._store, self.folder, self.folder / CLIPS, self.folder / PICTURES):
                     remove_unfinished(folder)
-                with suppress(OSError):  # only for another run's message: a full disk must not stop at this
-                    holder.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
             yield self
-        finally:
-            if self._lock.lock_counter == 1:
-                holder.unlink(missing_ok=True)
-            self._lock.release()
 
     @property
     def _store(self) -> Path:
@@ -255,29 +266,3 @@ class Project:
 
     def _entry(self, key: str) -> Path:
         return self._store / key
-
-
-def _ours(folder: Path) -> bool:
-    """Whether a folder is a story of ours, or has nothing in it that people would miss."""
-    for path in (folder / "store" / _MARK, folder / STORY):
-        if path.exists():
-            version = (read_json(path) or {}).get("version")
-            if isinstance(version, int) and version > VERSION:
-                raise StoryMemError(
-                    f"this story was made by a newer version of the pack (its folder has version {version}, "
-                    f"this pack knows {VERSION})",
-                    value=str(folder),
-                    remedy="Update the pack, or choose another folder.",
-                )
-            if version == VERSION:
-                return True
-    return all(path.name == "store" or path.name.startswith(".") for path in folder.iterdir())
-
-
-def _value(made_of: Mapping[str, Any], name: str) -> str | None:
-    return canonical(made_of[name]) if name in made_of else None
-
-
-def _told(holder: Path) -> str:
-    known = read_json(holder)
-    return f"process {known['pid']} on {known['host']}" if known else "its process is not known"

@@ -10,15 +10,18 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from . import contact_sheet, film
 from .disk import digest, file_sha256, read_json, replacing, write_json
 from .memory import MemoryFrame
-from .project import CLIPS, FILM, PICTURES, SHEET, STORY, Project
+from .outline import Outline
+from .project import CLIPS, FILM, PICTURES, SHEET, Project
 from .project import Story as StoryHandle
 from .stored_shot import StoredShot
+from .story_folder import STORY
 
 VERSION = 1
 _NUMBERED = {CLIPS: re.compile(r"\d{3,}\.mp4"), PICTURES: re.compile(r"\d{3,}_\d+\.png")}
@@ -57,11 +60,12 @@ def publish(
     name = name or folder.name
     with project.locked():
         shots = story.shots()
+        shown = rows(shots, story, project.outline())
         info = film.measure(shots, fps=fps, crossfade=crossfade)
         before = (read_json(folder / STORY) or {}).get("files", {})
         files = {
             output.name: _made(folder, output, before.get(output.name, {}))
-            for output in _outputs(shots, film.rate(fps), crossfade, name)
+            for output in _outputs(shots, film.rate(fps), crossfade, name, list(map(mark, shown)))
         }
         _remove_stale(folder, files)
         told = {
@@ -72,26 +76,47 @@ def publish(
             "frames": info.frames,
             "seconds": info.seconds,
             "size": info.size,
-            "shots": rows(shots, story.reused),
+            "shots": shown,
             "files": files,
         }
         write_json(folder / STORY, told)
     return folder / FILM
 
 
-def rows(shots: Sequence[StoredShot], reused: Sequence[bool]) -> list[dict[str, Any]]:
-    """story.json's shots[]: each row as it was stored, with its key and whether this run found it stored.
+def rows(shots: Sequence[StoredShot], story: StoryHandle, outline: Outline) -> list[dict[str, Any]]:
+    """story.json's shots[]: each row as it was stored, with its key and what this run found.
 
-    Of a reused shot nothing has changed; its seconds are those of the run that made it.
+    Of a reused shot nothing has changed, but for a stale one that stays as it is; the seconds of both are
+    those of the run that made it.
     """
-    flags = [*reused, *[False] * (len(shots) - len(reused))]
+    told = zip_longest(shots, story.reused, story.stale)
     return [
-        {**shot.row, "key": shot.key, "reused": flag, "changed": [] if flag else shot.row.get("changed", [])}
-        for shot, flag in zip(shots, flags, strict=True)
+        {
+            **shot.row,
+            "key": shot.key,
+            "reused": bool(reused),
+            "changed": [] if reused else shot.row.get("changed", []),
+            "take": shot.take,
+            "stale": list(stale or ()),
+            "locked": outline.of(shot.id).locked,
+        }
+        for shot, reused, stale in told
     ]
 
 
-def _outputs(shots: Sequence[StoredShot], fps: Fraction, crossfade: int, name: str) -> Iterator[Output]:
+def mark(row: Mapping[str, Any]) -> str:
+    """What the contact sheet says of a shot that is not simply as its script has it; "" of all others."""
+    parts = (
+        f"take {row['take']}" if row["take"] > 1 else "",
+        "locked" if row["locked"] else "",
+        f"stale: {', '.join(row['stale'])}" if row["stale"] else "",
+    )
+    return "   ·   ".join(filter(None, parts))
+
+
+def _outputs(
+    shots: Sequence[StoredShot], fps: Fraction, crossfade: int, name: str, marks: Sequence[str] = ()
+) -> Iterator[Output]:
     settings = {"fps": str(fps), "crossfade": crossfade, "name": name, "film": film.ENCODING}
     keys = [shot.key for shot in shots]
     yield Output(
@@ -101,8 +126,8 @@ def _outputs(shots: Sequence[StoredShot], fps: Fraction, crossfade: int, name: s
     )
     yield Output(
         SHEET,
-        digest([settings, keys, contact_sheet.LOOK]),
-        partial(contact_sheet.write, shots, fps=fps, crossfade=crossfade, title=name),
+        digest([settings, keys, marks, contact_sheet.LOOK]),
+        partial(contact_sheet.write, shots, fps=fps, crossfade=crossfade, title=name, marks=marks),
     )
     for number, shot in enumerate(shots, 1):
         yield Output(

@@ -131,6 +131,15 @@ def shot_seed(story_seed: int, shot_id: str) -> int:
     return int.from_bytes(_sha256(f"{story_seed}\n{shot_id}").digest()[:8], "big") >> 1
 
 
+def take_seed(seed: int, take: int) -> int:
+    """The seed of a shot's take: its own for take 1, for each other one that follows from both.
+
+    Args:
+        take: from 1.
+    """
+    return seed if take == 1 else shot_seed(seed, f"take {take}")
+
+
 # --- raw story <-> script -----------------------------------------------------------------------------
 
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timezone
 from typing import Any
 
 import numpy as np
@@ -27,10 +28,12 @@ from .host.memory import I2V_CHANNELS, T2V_CHANNELS, give_memory, input_channels
 from .host.vae import check_vae
 from .lora_doubts import warnings
 from .memory import MemoryBank, MemoryFrame, quantise
+from .outline import FIRST_TAKE, Decision
 from .positions import memory_positions, temporal_positions
-from .project import Project, StoredShot
+from .project import Project
 from .remember import Remembered, as_images, remember
 from .story import ShotPlan
+from .takes import Standing, standing
 
 RECIPE = 1
 """Version of the way a shot is made. It enters every key: raise it when the same inputs give other frames."""
@@ -90,15 +93,19 @@ def make(
     choice: Choice,
     seen: MemoryBank,
     start: np.ndarray | None,
-) -> tuple[StoredShot, bool]:
-    """Make a shot and store it, or find it stored.
+    decision: Decision = FIRST_TAKE,
+    follows: str | None = None,
+) -> tuple[Standing, bool]:
+    """Make a shot and store it, or find a copy of it that stands.
 
     Args:
         seen: the memory before the shot.
         start: the frames it goes on from, uint8 [plan.dropped, H, W, 3]; None for a cut.
+        decision: what a person decided about the shot.
+        follows: key of the shot before it in the film.
 
     Returns:
-        The stored shot, and whether it was stored before.
+        The stored shot with what is stale of it, and whether it was stored before.
 
     Raises:
         StoryMemError: anything about the input that cannot be, before the first step of sampling; latents
@@ -106,10 +113,9 @@ def make(
     """
     check(plan, models, settings, choice, seen)
     made_of = ingredients(plan, models, settings, choice, seen, start)
-    key = project.key(made_of)
-    found = project.find(key)
+    found = standing(project, plan.id, made_of, decision)
     if found is not None:
-        log.info("shot %s is there already (%s)", plan.id, key[:12])
+        log.info("shot %s is there already (%s)", plan.id, found.shot.key[:12])
         return found, True
     changed = project.changes(plan.id, made_of)
     log.info("shot %s is made: %s", plan.id, "new" if changed is None else f"changed: {', '.join(changed)}")
@@ -122,7 +128,7 @@ def make(
             seen, frames, choice.embedder, choice.filter, shot=plan.id, limit=choice.limit, first=plan.dropped
         )
     row = {
-        **told_of(plan, seen, after),
+        **told_of(plan, seen, after, follows),
         "positions": list(temporal_positions(len(seen.frames), latent_frames(plan.frames), settings.spacing)),
         "lora": loras(models),
         "models": {part: made_of[f"models.{part}"] for part in ("high", "low", "vae", "clip")},
@@ -130,7 +136,7 @@ def make(
         "seconds": watch.seconds,
     }
     keyframes = replace(seen, frames=after.kept)
-    return project.store(key, made_of, row, frames, seen, keyframes), False
+    return Standing(project.store(project.key(made_of), made_of, row, frames, seen, keyframes)), False
 
 
 def check(plan: ShotPlan, models: Models, settings: Settings, choice: Choice, seen: MemoryBank) -> None:
@@ -239,10 +245,18 @@ def render(
         return quantise(vae.decode(models.vae, latent["samples"], shot=plan.id).numpy())
 
 
-def told_of(plan: ShotPlan, seen: MemoryBank, after: Remembered) -> dict[str, Any]:
-    """What story.json tells of a shot, whatever made its frames: its plan, what it saw and what it gave."""
+def told_of(
+    plan: ShotPlan, seen: MemoryBank, after: Remembered, follows: str | None = None
+) -> dict[str, Any]:
+    """What story.json tells of a shot, whatever made its frames: its plan, what it saw and what it gave.
+
+    Args:
+        follows: key of the shot before it.
+    """
     return {
         **asdict(plan),
+        "follows": follows,
+        "made": datetime.now(timezone.utc).isoformat(),
         "memory": [told(frame) for frame in seen.frames],
         "keyframes": [told(frame) for frame in after.kept],
         "selection": after.report.splitlines(),

@@ -45,6 +45,16 @@ class StoredShot:
         return str(self.row["id"])
 
     @property
+    def take(self) -> int:
+        """Which of the shot's takes it is, from 1."""
+        return int(self.row.get("take", 1))
+
+    @property
+    def made(self) -> str:
+        """When, as ISO 8601 in UTC; "" where it was never told."""
+        return str(self.row.get("made", ""))
+
+    @property
     def dropped(self) -> int:
         """How many frames at the start repeat the shot before; 0 for a cut."""
         return int(self.row["dropped"])
@@ -77,9 +87,13 @@ class StoredShot:
 
     def memory_after(self) -> MemoryBank:
         """m_i = f(m_{i-1}, v_i) (StoryMem, arXiv 2512.19539): the bank for the next shot."""
-        seen, given = self.seen(), self.keyframes()
-        seen = replace(seen, embedder=seen.embedder or given.embedder)
-        return memory.update(seen, given.frames, _NEVER).bank
+        return self.moved_on(self.seen())
+
+    def moved_on(self, bank: MemoryBank) -> MemoryBank:
+        """A bank after this shot, which may be another than the one that the shot saw."""
+        given = self.keyframes()
+        bank = replace(bank, embedder=bank.embedder or given.embedder)
+        return memory.update(bank, given.frames, _NEVER).bank
 
 
 def record(
@@ -120,15 +134,38 @@ def read(folder: Path) -> StoredShot:
         FileNotFoundError: there is no such folder.
         Damaged: something is missing or not as it was stored.
     """
+    told = _record(folder)
+    for name, file in told["files"].items():
+        _check(folder / name, name, file["size"], file["sha256"])
+    return _shot(folder, told)
+
+
+def glance(folder: Path) -> StoredShot:
+    """The same by its record alone, which is checked; its frames and banks may be damaged."""
+    return _shot(folder, _record(folder))
+
+
+def _record(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
         raise FileNotFoundError(folder)
     told = _told(folder / RECORD)
     if told["key"] != folder.name:
         raise Damaged(f"{RECORD} belongs to another shot")
-    for name, file in told["files"].items():
-        _check(folder / name, name, file["size"], file["sha256"])
+    return told
+
+
+def _shot(folder: Path, told: Mapping[str, Any]) -> StoredShot:
     width, height = told["size"]
     return StoredShot(folder, told["key"], told["made_of"], told["shot"], told["count"], (width, height))
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of what differs between two accounts of what made a shot, in the order of the new one."""
+    return tuple(name for name in dict.fromkeys((*new, *old)) if _value(old, name) != _value(new, name))
+
+
+def _value(made_of: Mapping[str, Any], name: str) -> str | None:
+    return canonical(made_of[name]) if name in made_of else None
 
 
 def _told(path: Path) -> dict[str, Any]:

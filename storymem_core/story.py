@@ -32,6 +32,8 @@ class ShotPlan:
     """Generated, 4k+1."""
     dropped: int
     """Of these, how many at the start the film already has; the film gains `frames - dropped`."""
+    take: int = 1
+    """Which of the shot's takes, from 1; its seed is that take's."""
 
 
 def plan(

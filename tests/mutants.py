@@ -268,7 +268,7 @@ MUTANTS = (
     ),
     Mutant(
         "two runs in one folder",
-        "storymem_core/project.py",
+        "storymem_core/story_folder.py",
         "self._lock.acquire(timeout=PATIENCE)",
         "self._lock.lock_counter",
         "tests/core/test_project.py::test_two_runs_on_one_folder",

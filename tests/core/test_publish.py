@@ -66,7 +66,9 @@ def test_story_json(story, folder):
     assert [row["id"] for row in record["shots"]] == ["id-0", "id-1", "id-2", "id-3"]
     assert [row["key"] for row in record["shots"]] == list(story.keys)
     assert [row["reused"] for row in record["shots"]] == [True, False, True, True]
-    assert record["shots"][1] == {**shots()[1].row, "key": story.keys[1], "reused": False}
+    assert record["shots"][1] == {
+        **shots()[1].row, "key": story.keys[1], "reused": False, "take": 1, "stale": [], "locked": False,
+    }  # fmt: skip
 
 
 def test_a_reused_shot_has_no_changes(tmp_path):

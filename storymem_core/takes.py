@@ -1,0 +1,87 @@
+"""Which stored copy stands for a shot, and what of it is no longer as it would be made today.
+
+A shot is stored once for each set of things that made it. Of these copies stands the one that fits, unless a
+person decided otherwise: a kept one stays though its memory has changed, a locked one stays in any case.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from .errors import StoryMemError
+from .outline import Decision, Outline
+from .project import Project
+from .stored_shot import StoredShot, differences
+
+INHERITED = ("memory", "memory sink", "memory capacity", "start frames")
+"""What a shot has from those before it. A change of these alone makes it stale, not another shot."""
+
+log = logging.getLogger(__name__)
+
+
+class Standing(NamedTuple):
+    """A stored copy that stands for a shot."""
+
+    shot: StoredShot
+    stale: tuple[str, ...] = ()
+    """What has changed since it was made, by name."""
+
+
+def standing(
+    project: Project, shot_id: str, made_of: Mapping[str, Any], decision: Decision
+) -> Standing | None:
+    """The stored copy of a shot that is used for it, or None if the shot has to be made.
+
+    Args:
+        made_of: all that would make the shot now (`shot.ingredients`).
+
+    Raises:
+        StoryMemError: the shot is locked, and its copy is no longer there or damaged.
+    """
+    held = held_copy(project, shot_id, decision)
+    if held is not None:
+        stale = differences(held.made_of, made_of)
+        if decision.locked or set(stale) <= set(INHERITED):
+            if stale:
+                log.info("shot %s stays as it is, though changed: %s", shot_id, ", ".join(stale))
+            return Standing(held, stale)
+    found = project.find(project.key(made_of))
+    return None if found is None else Standing(found)
+
+
+def held_copy(project: Project, shot_id: str, decision: Decision) -> StoredShot | None:
+    """The copy that a person holds on to, each of its files checked; None if there is none, or no longer.
+
+    Raises:
+        StoryMemError: the shot is locked, and its copy is no longer there or damaged.
+    """
+    if decision.held is None:
+        return None
+    held = project.find(decision.held)
+    if held is None and decision.locked:
+        raise StoryMemError(
+            f"shot {shot_id!r} is locked, and its stored copy is gone or damaged",
+            value=decision.held,
+            remedy="Bring the copy back, or unlock the shot in Story Project: then it is made again.",
+        )
+    return held
+
+
+def check_locked(project: Project, outline: Outline, shot_ids: Iterable[str], size: tuple[int, int]) -> None:
+    """Refuse shots that are locked and cannot stand in a film of this size, before any of it is made.
+
+    Raises:
+        StoryMemError: one has another size, or its copy is gone or damaged.
+    """
+    for shot_id in shot_ids:
+        decision = outline.of(shot_id)
+        held = held_copy(project, shot_id, decision) if decision.locked else None
+        if held is not None and held.size != size:
+            raise StoryMemError(
+                f"shot {shot_id!r} is locked in the size of {held.size[0]}x{held.size[1]}, "
+                "and all shots of a film must have one size",
+                value=f"{size[0]}x{size[1]}",
+                remedy="Unlock it in Story Project, or make the film in its size.",
+            )

@@ -1,0 +1,67 @@
+"""Which stored copy stands for a shot."""
+
+from __future__ import annotations
+
+import pytest
+from stories import Told, make, noise
+
+from storymem_core.errors import StoryMemError
+from storymem_core.outline import FIRST_TAKE, Decision, Outline
+from storymem_core.project import Project
+from storymem_core.takes import check_locked, standing
+
+OLD, NEW = (Told("a", noise(n), extra={"memory": [f"m{n}"]}) for n in (1, 2))
+
+
+@pytest.fixture
+def project(tmp_path):
+    return Project.open(tmp_path / "story")
+
+
+@pytest.fixture
+def old(project):
+    return make(project, OLD)
+
+
+def test_the_copy_that_fits_stands(project, old):
+    assert standing(project, "a", OLD.made_of, FIRST_TAKE).shot.key == old.key
+    assert standing(project, "a", NEW.made_of, FIRST_TAKE) is None
+
+
+def test_a_kept_copy_stands_though_its_memory_has_changed_and_though_another_fits(project, old):
+    kept = Decision(held=old.key)
+    for _ in range(2):
+        found = standing(project, "a", NEW.made_of, kept)
+        assert (found.shot.key, found.stale) == (old.key, ("memory",))
+        make(project, NEW)
+    assert standing(project, "a", OLD.made_of, kept).stale == ()
+
+
+def test_a_kept_copy_does_not_stand_for_what_is_another_shot(project, old):
+    kept = Decision(held=old.key)
+    assert standing(project, "a", {**NEW.made_of, "prompt": "another"}, kept) is None
+    new = make(project, NEW._replace(prompt="another"))
+    found = standing(project, "a", new.made_of, kept)
+    assert (found.shot.key, found.stale) == (new.key, ())
+
+
+def test_a_locked_copy_stands_whatever_changes(project, old):
+    locked = Decision(held=old.key, locked=True)
+    found = standing(project, "a", {**NEW.made_of, "prompt": "another", "new": 1}, locked)
+    assert (found.shot.key, found.stale) == (old.key, ("prompt", "memory", "new"))
+
+
+def test_a_damaged_copy_is_made_again_if_it_is_kept_and_refused_if_it_is_locked(project, old):
+    (old.folder / "frames.mkv").write_bytes(b"")
+    assert standing(project, "a", NEW.made_of, Decision(held=old.key)) is None
+    with pytest.raises(StoryMemError, match="'a' is locked, and its stored copy is gone or damaged") as error:
+        standing(project, "a", NEW.made_of, Decision(held=old.key, locked=True))
+    assert error.value.value == old.key
+
+
+def test_a_lock_of_another_size_is_told_before_any_work(project, old):
+    outline = Outline(decisions={"a": Decision(held=old.key, locked=True), "b": Decision(held=old.key)})
+    check_locked(project, outline, ["a", "b", "c"], (32, 16))
+    check_locked(project, outline, ["b", "c"], (64, 64))
+    with pytest.raises(StoryMemError, match="'a' is locked in the size of 32x16"):
+        check_locked(project, outline, ["a"], (64, 64))
