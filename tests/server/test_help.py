@@ -1,4 +1,4 @@
-"""The page of help of every node names exactly what the node has."""
+"""The page of help of every node names exactly what the node has (the Chinese: core/test_help.py)."""
 
 from __future__ import annotations
 
@@ -56,3 +56,12 @@ def test_everything_on_a_node_is_explained(nodes, id):
         for name, spec in node["input"].get(section, {}).items():
             assert spec[1].get("tooltip"), name
     assert all(node["output_tooltips"])
+
+
+def test_the_page_finds_each_page_in_its_language(server):
+    """ComfyUI asks for docs/<node>/<language>.md, then for docs/<node>.md: English is for all others."""
+    for id in PAGES:
+        for name in (f"{id}/zh", id):
+            with urllib.request.urlopen(f"{server.url}/extensions/storymem/docs/{name}.md") as response:
+                assert response.read() == (DOCS / f"{name}.md").read_bytes()
+                assert "html" not in response.headers["Content-Type"]
