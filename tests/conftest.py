@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PROBE_PACK = REPOSITORY / "tests" / "probe_pack"
+GGUF_PACK = REPOSITORY / "tests" / "gguf_pack"
 
 
 @pytest.fixture(scope="session")
@@ -43,4 +45,22 @@ def server(comfyui: Path, models: Path, tmp_path_factory: pytest.TempPathFactory
 
     output = tmp_path_factory.mktemp("output")
     with Server(comfyui, models, output, packs={**PACK, "probe": PROBE_PACK}, cpu=True) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def full_server(comfyui: Path, models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that knows every node and finds every file of every graph: small ones, the others empty."""
+    from runner import graphs
+    from runner.server import PACK, Server
+    from tests import small_files
+    from tests.model_files import named, with_placeholders
+
+    files = (REPOSITORY / "workflows" / "api").glob("*.json")
+    every_node = {f"{file.stem} {id}": node for file in files for id, node in graphs.load(file).items()}
+    folder = with_placeholders(models, every_node, tmp_path_factory.mktemp("models"))
+    small_files.fill(folder, named(every_node))
+    packs = {**PACK, "ComfyUI-GGUF": GGUF_PACK}
+    with Server(comfyui, folder, tmp_path_factory.mktemp("output"), packs=packs, cpu=True) as server:
+        shutil.copy(comfyui / "input" / "example.png", server.input)
         yield server

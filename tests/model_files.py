@@ -19,15 +19,24 @@ KINDS = MappingProxyType(
     }
 )
 """A loader's input -> the model folder that its combo lists."""
+MODEL_NAMES = MappingProxyType(
+    {"UpscaleModelLoader": "upscale_models", "FrameInterpolationModelLoader": "frame_interpolation"}
+)
+"""A loader whose input is called model_name -> the model folder that its combo lists."""
+
+
+def kind(node: Mapping[str, Any], name: str) -> str | None:
+    """The model folder that a node's input names a file of; None where it names none."""
+    return MODEL_NAMES.get(node["class_type"]) if name == "model_name" else KINDS.get(name)
 
 
 def named(graph: Mapping[str, Any]) -> set[str]:
     """The model files that an API graph names, each below its model folder."""
     return {
-        f"{KINDS[name]}/{value}"
+        f"{below}/{value}"
         for node in graph.values()
         for name, value in node["inputs"].items()
-        if name in KINDS
+        if (below := kind(node, name))
     }
 
 

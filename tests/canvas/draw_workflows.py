@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -25,7 +26,7 @@ from page import Canvas, browser  # noqa: E402
 from PIL import Image  # noqa: E402
 
 from runner.installation import small_models  # noqa: E402
-from runner.server import Server  # noqa: E402
+from runner.server import PACK, Server  # noqa: E402
 from tests.model_files import named, with_placeholders  # noqa: E402
 
 WORKFLOWS = ROOT / "workflows"
@@ -41,9 +42,11 @@ def main(names: list[str]) -> None:
         every_node = {f"{name} {id}": node for name, graph in graphs.items() for id, node in graph.items()}
         small = small_models(Path(sys.executable), host, print)
         models = with_placeholders(small, every_node, folder / "models")
-        with Server(host, models, folder / "output", cpu=True) as server:
+        packs = {**PACK, "ComfyUI-GGUF": ROOT / "tests" / "gguf_pack"}
+        with Server(host, models, folder / "output", packs=packs, cpu=True) as server:
+            shutil.copy(host / "input" / "example.png", server.input)
+            canvas = Canvas(chromium, server.url)
             for name, graph in graphs.items():
-                canvas = Canvas(chromium, server.url)
                 canvas.load_api(graph, name)
                 workflow = draw(canvas.serialized(), canvas.least_sizes(), LAYOUTS[name])
                 text = json.dumps(workflow, indent=2, ensure_ascii=False)
@@ -54,7 +57,6 @@ def main(names: list[str]) -> None:
                     canvas.finish(canvas.queue())
                 # Scaled down here: drawn at such a scale, the page leaves all texts out.
                 _save(canvas.picture(), WORKFLOWS / f"{name}.jpg")
-                canvas.page.close()
             for sheet in server.output.glob("*/contact_sheet.png"):
                 _save(sheet.read_bytes(), ROOT / "docs" / "contact_sheet.jpg")
 

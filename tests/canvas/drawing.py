@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from itertools import count
 from typing import Any, NamedTuple
 
-from layouts import Group, Layout, Node, Note, Row
+from layouts import Group, Layout, Node, Row
+from notes import Note
 
 Graph = dict[str, Any]
 

@@ -8,18 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import notes
+from notes import Note, files_note
+
 Node = str
 """A node's id in the API graph."""
-
-
-@dataclass(frozen=True)
-class Note:
-    """A text on the canvas, in Markdown."""
-
-    title: str
-    text: str
-    width: int
-    height: int
 
 
 @dataclass(frozen=True)
@@ -54,102 +47,58 @@ class Layout:
     sizes: Mapping[Node, tuple[int, int]] = field(default_factory=dict)
 
 
-DEMO = Note(
-    "StoryMem demo",
-    """## A film in eight shots
+FILM_ROOM = 360
+"""What a wide film needs below Story Loop, once it is there."""
 
-Press **Run**. Every shot sees the memory of the shots before it: up to three keyframes of each, the first
-three for ever, the newest sliding through. Shots appear one by one on **Story Loop**, then the film.
 
-- The film, its shots, keyframes and contact sheet are in the output folder, in *Tok and the Lost Light*.
-- Run it again: every shot is found there, nothing is computed. Change one prompt: only that shot and those
-  that saw it are made again.
-- The small checkpoints are **untrained**: the pictures are noise, everything around them is real. For
-  pictures open the template *story_wan22*.
-""",
-    480,
-    250,
-)
+def _story(
+    files: tuple[Note, ...],
+    models: tuple[tuple[Node, ...], ...],
+    memory: tuple[tuple[Node | Note, ...], ...],
+    script: Node,
+    film: Group,
+) -> tuple[tuple[Group | Note | Row, ...], ...]:
+    """The columns of a graph around Story Loop: notes, what goes in, the film."""
+    remembered = (Group("Memory", memory),) if memory else ()
+    return files, (Group("Models", models), *remembered, Group("Story", ((script,),))), (film,)
 
-WAN22_FILES = Note(
-    "Which files go where",
-    """## Files
 
-```
-models/
-├── diffusion_models/
-│   ├── wan2.2_i2v_high_noise_14B_fp8_scaled.safetensors
-│   ├── wan2.2_i2v_low_noise_14B_fp8_scaled.safetensors
-│   ├── wan2.2_t2v_high_noise_14B_fp8_scaled.safetensors
-│   └── wan2.2_t2v_low_noise_14B_fp8_scaled.safetensors
-├── text_encoders/
-│   └── umt5_xxl_fp8_e4m3fn_scaled.safetensors
-├── vae/
-│   └── wan_2.1_vae.safetensors
-└── loras/StoryMem/Wan2.2-MI2V-A14B/
-    ├── backbone_high_noise.safetensors
-    └── backbone_low_noise.safetensors
-```
+def _loop(node: Node) -> Group:
+    return Group("Film", ((node,),), room=FILM_ROOM)
 
-- **Wan2.2 and its VAE** (Apache-2.0): Hugging Face *Comfy-Org/Wan_2.2_ComfyUI_Repackaged*; the **text
-  encoder** (Apache-2.0): *Comfy-Org/Wan_2.1_ComfyUI_repackaged*.
-- **StoryMem LoRA pair** (non-commercial; read the terms that come with it): Hugging Face
-  *Kevin-thu/StoryMem*. Keep the folder's name: it alone tells MI2V from MM2V.
 
-The T2V pair makes the first shot only. Unplug it to save 28 GB of files: the I2V pair then makes that shot
-too.
-""",
-    560,
-    430,
-)
+def _host_shot(number: int, title: str, *starts: Node) -> Group:
+    """A shot of the host's own nodes, whose ids begin with its number."""
+    prompt, latent, high, low, frames = (f"{number}{place}" for place in (0, 2, 3, 4, 5))
+    return Group(title, ((prompt, *starts), (latent,), (high,), (low,), (frames,)))
 
-WAN22_USE = Note(
-    "How to use it",
-    """## Your story
 
-- A paragraph is a shot, three dashes start a scene. *[continue]* goes on from the last frame of the shot
-  before; without it a shot is a hard cut. ST-Bench JSON works as well.
-- **Name the looks in every shot.** Memory carries pictures, no names: "the girl in the yellow raincoat"
-  finds its memory, "she" does not.
-- Reference images: plug them into **Memory Bank**. They are the oldest memory and stay for ever.
-- An *overlap* of 5 hands on five frames instead of one and joins motions better: use the MM2V LoRA pair.
-- Stop whenever you like. The next run goes on with the first unfinished shot.
-""",
-    560,
-    220,
-)
+def _baseline(note: Note, graph: str, *titles: str, keyframes: bool) -> Layout:
+    shots = [
+        _host_shot(number, title, *([f"{number}1"] if keyframes else []))
+        for number, title in enumerate(titles, 1)
+    ]
+    prompts = {f"{number}0": (400, 150) for number in (1, 2, 3)}
+    pictures = {f"{number}1": (400, 300) for number in (1, 2, 3)} if keyframes else {}
+    return Layout(
+        (
+            (note, files_note(graph), Group("Models", (("1", "2", "3", "4"), ("5", "6", "7")))),
+            (*shots,),
+            (Group("Film", (("50", "51", "52"),)),),
+        ),
+        {"1": (440, 0), "2": (440, 0), "3": (440, 0), "4": (440, 0), "7": (340, 220), "52": (340, 420)}
+        | prompts
+        | pictures,
+    )
 
-ANY_SAMPLER = Note(
-    "Memory in any graph",
-    """## The host's own graph, with memory
-
-Two **KSampler (Advanced)**, as in ComfyUI's Wan2.2 image-to-video template. New are: the LoRA that reads
-memory, **Shot Conditioning** instead of WanImageToVideo, **Keyframe Select** after a shot, and **Apply
-Memory** on both experts of the next one, with *one seed for both*.
-
-The sampler sees an ordinary shot: any sampler, scheduler, preview or other patch can stand here. Steps 0-3
-are the high-noise expert's: at shift 4, 3 of 8 (13 of 40) lie above the boundary of 0.9.
-""",
-    640,
-    200,
-)
-
-MEMORY = Note(
-    "Memory",
-    """**What the story remembers.** It starts empty. Plug in pictures of your hero (one node gives several):
-they become the oldest memory, every shot sees them, the first too.
-""",
-    380,
-    110,
-)
 
 LAYOUTS = {
     "story_demo": Layout(
         (
-            (DEMO,),
+            (notes.DEMO,),
             (
                 Group("Models", (("2", "3"), ("6", "7", "4", "5"))),
-                Group("Memory", ((MEMORY,), ("8",))),
+                Group("Memory", ((notes.MEMORY,), ("8",))),
                 Group("Story", (("1",),)),
             ),
             (Group("Film", (("9",),), room=480),),
@@ -160,18 +109,108 @@ LAYOUTS = {
         },
     ),
     "story_wan22": Layout(
-        (
-            (WAN22_FILES, WAN22_USE),
-            (
-                Group("Models", (("2", "3"), ("8", "9", "4", "5", "6", "7"))),
-                Group("Memory", (("10",), ("11", "12"))),
-                Group("Story", (("1",),)),
-            ),
-            (Group("Film", (("13",),), room=480),),
+        _story(
+            (files_note("story_wan22", notes.T2V_FILES), notes.STORY),
+            (("2", "3"), ("8", "9", "4", "5", "6", "7")),
+            (("10",), ("11", "12")),
+            "1",
+            _loop("13"),
         ),
         {
             "1": (900, 620), "2": (440, 0), "8": (480, 206), "9": (480, 206), "10": (440, 170),
             "12": (480, 210), "13": (480, 900),
+        },
+    ),
+    "story_wan22_4step": Layout(
+        _story(
+            (files_note("story_wan22_4step"), notes.FOUR_STEPS, notes.STORY),
+            (("2", "3", "8", "9"), ("4", "5"), ("6", "7")),
+            ((notes.MEMORY,), ("10", "11")),
+            "1",
+            _loop("12"),
+        ),
+        {
+            "1": (1200, 400), "2": (440, 0), "3": (440, 0), "4": (440, 0), "5": (440, 0), "6": (460, 206),
+            "7": (460, 206), "11": (460, 210), "12": (480, 800),
+        },
+    ),
+    "story_wan22_gguf": Layout(
+        _story(
+            (files_note("story_wan22_gguf"), notes.GGUF, notes.STORY),
+            (("2", "3", "4", "5"), ("6", "7")),
+            ((notes.MEMORY,), ("8", "9")),
+            "1",
+            _loop("10"),
+        ),
+        {
+            "1": (960, 420), "2": (440, 0), "3": (440, 0), "4": (440, 0), "5": (440, 0), "6": (460, 206),
+            "7": (460, 206), "9": (460, 210), "10": (480, 900),
+        },
+    ),
+    "shot_by_shot": Layout(
+        (
+            (files_note("shot_by_shot"), notes.BY_HAND),
+            (Group("Models", (("1", "2", "5", "6"), ("3", "4"))), Group("Memory", ((notes.MEMORY,), ("7",)))),
+            (Group("Shots", (("8",), ("9",), ("10",)), room=240),),
+            (Group("Film", (("11",),), room=360),),
+        ),
+        {
+            "1": (440, 0), "2": (440, 0), "5": (440, 0), "6": (440, 0), "3": (460, 206), "4": (460, 206),
+            "8": (420, 960), "9": (420, 960), "10": (420, 960), "11": (400, 0),
+        },
+    ),
+    "mi2v_mm2v": Layout(
+        (
+            (files_note("mi2v_mm2v"), notes.JOINS),
+            (
+                Group("Models", (("2", "3", "4", "5"), ("6", "7", "8", "9"))),
+                Group("Story", (("1",),)),
+            ),
+            (
+                Row(
+                    (
+                        Group("Joins of one frame", (("10",),), room=FILM_ROOM),
+                        Group("Joins of five frames", (("11",),), room=FILM_ROOM),
+                    )
+                ),
+            ),
+        ),
+        {
+            "1": (960, 300), "2": (440, 0), "3": (440, 0), "4": (440, 0), "5": (440, 0), "6": (460, 206),
+            "7": (460, 206), "8": (460, 206), "9": (460, 206), "10": (440, 860), "11": (440, 860),
+        },
+    ),
+    "references": Layout(
+        _story(
+            (files_note("references"), notes.REFERENCES),
+            (("2", "3", "4", "5"), ("6", "7")),
+            (("8", "9"), ("10",)),
+            "1",
+            _loop("11"),
+        ),
+        {
+            "1": (960, 320), "2": (440, 0), "3": (440, 0), "4": (440, 0), "5": (440, 0), "6": (460, 206),
+            "7": (460, 206), "8": (440, 330), "9": (440, 330), "10": (460, 400), "11": (480, 860),
+        },
+    ),
+    "upscale_interpolate": Layout(
+        (
+            *_story(
+                (files_note("upscale_interpolate"), notes.LARGER),
+                (("2", "3", "4", "5"), ("6", "7")),
+                (),
+                "1",
+                _loop("8"),
+            ),
+            (
+                Group("16 to 24 frames a second", (("9", "10"), ("11",), ("12",), ("13",))),
+                Group("Twice the size", (("14",), ("15",), ("16",), ("17",))),
+                Group("Larger film", (("18",),)),
+            ),
+        ),
+        {
+            "1": (960, 270), "2": (440, 0), "3": (440, 0), "4": (440, 0), "5": (440, 0), "6": (460, 206),
+            "7": (460, 206), "8": (480, 860), "14": (340, 0), "10": (340, 0), "18": (400, 440),
         },
     ),
     "any_sampler": Layout(
@@ -189,7 +228,7 @@ LAYOUTS = {
                 ),
                 Row(
                     (
-                        ANY_SAMPLER,
+                        notes.ANY_SAMPLER,
                         Group(
                             "Shot 2: a cut that remembers",
                             (("21", "22"), ("23",), ("24", "25"), ("26",), ("27",), ("28",)),
@@ -203,5 +242,11 @@ LAYOUTS = {
             "3": (300, 130), "5": (300, 206), "6": (300, 206), "9": (300, 100), "11": (340, 150),
             "18": (320, 440), "21": (340, 150), "24": (300, 386), "25": (300, 386), "33": (340, 440),
         },
+    ),
+    "baseline_independent": _baseline(
+        notes.INDEPENDENT, "baseline_independent", "Shot 1", "Shot 2", "Shot 3", keyframes=False
+    ),
+    "baseline_keyframe_i2v": _baseline(
+        notes.KEYFRAMES, "baseline_keyframe_i2v", "Shot 1", "Shot 2", "Shot 3", keyframes=True
     ),
 }  # fmt: skip

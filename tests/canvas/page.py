@@ -18,6 +18,8 @@ OPTIONS = (
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
 SIZE = (1600, 1000)
+PATIENCE = 120
+"""Seconds that the page may take for one thing: long, for a machine that is busy otherwise."""
 
 Graph = dict[str, Any]
 
@@ -54,11 +56,14 @@ class Canvas:
     def __init__(self, browser: Browser, url: str):
         self._url = url
         self.page: Page = browser.new_page(viewport={"width": SIZE[0], "height": SIZE[1]})
+        self.page.set_default_timeout(PATIENCE * 1000)
         # Else a user's first page opens the templates over the graph, when it likes.
         self.page.request.post(f"{url}/settings/Comfy.TutorialCompleted", data="true")
         self.page.goto(url)
         self.page.wait_for_function("window.app?.graph && app.extensionManager")
         self.page.wait_for_load_state("networkidle")
+        # A fresh profile opens an example, when it likes: over a graph that was loaded before it.
+        self.page.wait_for_function("app.graph.nodes.length")
         # From here on: as it starts, the page asks for files and addresses that a test's server has not.
         self.errors: list[str] = []
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+from page import Canvas
 
 WORKFLOWS = Path(__file__).resolve().parents[2] / "workflows"
 NAMES = sorted(path.stem for path in WORKFLOWS.glob("*.json"))
@@ -20,30 +21,34 @@ def without_titles(graph: dict) -> dict:
     return {id: {"class_type": node["class_type"], "inputs": node["inputs"]} for id, node in graph.items()}
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_page_opens_it_whole_and_queues_the_api_graph(canvas, name):
-    canvas.load(load(WORKFLOWS / f"{name}.json"), name)
-    prompt = canvas.prompt()
-    assert canvas.missing_nodes() == []
-    assert canvas.errors == []
-    assert without_titles(prompt) == without_titles(load(WORKFLOWS / "api" / f"{name}.json"))
+@pytest.fixture(scope="module")
+def open_page(chromium, full_server):
+    """One page for all that only look at a graph."""
+    opened = Canvas(chromium, full_server.url)
+    yield opened
+    opened.page.close()
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_node_is_large_enough_for_its_texts(canvas, name):
+def test_the_page_opens_it_whole_and_queues_the_api_graph(open_page, name):
+    open_page.errors.clear()
     workflow = load(WORKFLOWS / f"{name}.json")
-    canvas.load(workflow, name)
-    least = canvas.least_sizes()
+    open_page.load(workflow, name)
+    prompt = open_page.prompt()
+    assert open_page.missing_nodes() == []
+    assert open_page.errors == []
+    assert without_titles(prompt) == without_titles(load(WORKFLOWS / "api" / f"{name}.json"))
+    least = open_page.least_sizes()
     for node in workflow["nodes"]:
         width, height = least[str(node["id"])]
         assert node["size"][0] >= width - 1 and node["size"][1] >= height - 1, f"node {node['id']}"
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_is_listed_as_a_template_with_its_picture(canvas, server, name):
-    listed = canvas.page.request.get(f"{server.url}/workflow_templates").json()
+def test_it_is_listed_as_a_template_with_its_picture(open_page, full_server, name):
+    listed = open_page.page.request.get(f"{full_server.url}/workflow_templates").json()
     assert name in listed["storymem"]
-    served = canvas.page.request.get(f"{server.url}/api/workflow_templates/storymem/{name}.jpg")
+    served = open_page.page.request.get(f"{full_server.url}/api/workflow_templates/storymem/{name}.jpg")
     assert served.body() == (WORKFLOWS / f"{name}.jpg").read_bytes()
 
 

@@ -1,22 +1,18 @@
-"""Every API graph is valid on the real server, and the one without a story of its own runs."""
+"""Every API graph is valid on the real server."""
 
 from __future__ import annotations
 
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import av
-import numpy as np
 import pytest
 
 from runner import graphs
-from runner.client import run, saved_files
-from runner.server import Server
-from tests.model_files import named, with_placeholders
+from tests.model_files import named
 
 API = Path(__file__).resolve().parents[2] / "workflows" / "api"
 NAMES = sorted(path.stem for path in API.glob("*.json"))
@@ -34,16 +30,6 @@ def post(url: str, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
             return json.loads(response.read() or "{}")
     except urllib.error.HTTPError as error:
         return json.loads(error.read())
-
-
-@pytest.fixture(scope="module")
-def full_server(comfyui, models, tmp_path_factory) -> Iterator[Server]:
-    """A server that finds every file of every graph, most of them empty."""
-    folder = tmp_path_factory.mktemp("models")
-    every_node = {f"{name} {id}": node for name in NAMES for id, node in load(name).items()}
-    placed = with_placeholders(models, every_node, folder)
-    with Server(comfyui, placed, tmp_path_factory.mktemp("output"), cpu=True) as server:
-        yield server
 
 
 @pytest.fixture
@@ -102,28 +88,3 @@ def test_wan22_has_the_release_s_settings():
     assert {name: loop[name] for name in release} == release
     bank = graph[graphs.only(graph, graphs.BANK)]["inputs"]
     assert (bank["sink"], bank["capacity"]) == (3, 10)
-
-
-def film(server: Server, graph: graphs.Graph) -> tuple[dict[str, Any], np.ndarray]:
-    """Run a graph: what its nodes show, and the frames of the film that it saved, [N, H, W, 3]."""
-    outputs = dict(run(server.url, graph))
-    [path] = [path for path in saved_files(outputs, server.output) if path.suffix == ".mp4"]
-    with av.open(str(path)) as container:
-        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
-    return outputs, np.stack(frames).astype(int)
-
-
-def test_any_sampler_makes_two_shots_and_the_second_sees_memory(server):
-    graph = load("any_sampler")
-    shown, frames = film(server, graph)
-    assert frames.shape == (2 * 17, 64, 64, 3)
-    assert frames.std(axis=(1, 2, 3)).min() > 5
-    # The nodes show what the second shot's experts were given.
-    assert shown["24"]["images"] and shown["25"]["images"]
-
-    def seeing_nothing(id: str) -> dict[str, Any]:
-        return {**graph[id], "inputs": {**graph[id]["inputs"], "memory": ["10", 0]}}
-
-    _, forgetful = film(server, {**graph, "24": seeing_nothing("24"), "25": seeing_nothing("25")})
-    assert abs(forgetful[0] - frames[0]).mean() < 1
-    assert abs(forgetful[-1] - frames[-1]).mean() > 5

@@ -1,0 +1,266 @@
+"""The texts on the canvas: how a graph is used, and which files go where."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from tests.model_files import named
+
+API = Path(__file__).resolve().parents[2] / "workflows" / "api"
+
+WAN = "Hugging Face *Comfy-Org/Wan_2.2_ComfyUI_Repackaged* (Apache-2.0)"
+SOURCES = MappingProxyType(
+    {
+        r"wan2\.2_i2v_\w+_14B": ("the image-to-video pair", WAN),
+        r"wan2\.2_t2v_\w+_14B": ("the text-to-video pair", WAN),
+        r"wan_2\.1_vae": ("the VAE", WAN),
+        r"lightx2v_4steps": ("the 4-step LoRA pair", WAN),
+        r"umt5_xxl_fp8": (
+            "the text encoder", "Hugging Face *Comfy-Org/Wan_2.1_ComfyUI_repackaged* (Apache-2.0)",
+        ),
+        r"Wan2\.2-I2V-A14B-\w+Noise-.*gguf": (
+            "the image-to-video pair", "Hugging Face *QuantStack/Wan2.2-I2V-A14B-GGUF* (Apache-2.0)",
+        ),
+        r"umt5-xxl-encoder.*gguf": (
+            "the text encoder", "Hugging Face *city96/umt5-xxl-encoder-gguf* (Apache-2.0)",
+        ),
+        r"backbone_\w+_noise": (
+            "the memory LoRA pair",
+            "Hugging Face *Kevin-thu/StoryMem* (**non-commercial**; read the terms that come with it). Keep "
+            "the folder's name: it alone tells MI2V from MM2V",
+        ),
+        r"RealESRGAN": ("the upscaler", "GitHub *xinntao/Real-ESRGAN*, release v0.2.1 (BSD-3-Clause)"),
+        r"rife_v4": ("the frame interpolation", "Hugging Face *Comfy-Org/frame_interpolation* (MIT)"),
+    }
+)  # fmt: skip
+"""A model file's name -> what it is, and where it comes from with its terms."""
+
+
+LETTER = 5.2
+"""Mean width of a letter in a note."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """A text on the canvas, in Markdown."""
+
+    title: str
+    text: str
+    width: int
+
+    @property
+    def height(self) -> int:
+        """What the text needs in pixels, as the page sets it (measured on its pictures)."""
+        return 30 + sum(map(self._block_height, self.text.strip().split("\n\n")))
+
+    def _block_height(self, block: str) -> int:
+        if block.startswith("```"):
+            return 24 + 12 * (block.count("\n") - 1)
+        if block.startswith("#"):
+            return 36
+        rows = (math.ceil(len(line) * LETTER / self.width) for line in re.split(r"\n(?=- )", block))
+        return 12 + 14 * sum(rows)
+
+
+def files_note(graph: str, more: str = "") -> Note:
+    """Which files the API graph of this name needs, in which folders, from where and under which terms."""
+    folders = defaultdict(list)
+    for path in sorted(named(json.loads((API / f"{graph}.json").read_text(encoding="utf-8")))):
+        folder, _, file = path.rpartition("/")
+        folders[folder].append(file)
+    tree = ["models/"]
+    for folder, files in folders.items():
+        last = folder == [*folders][-1]
+        tree.append(f"{'└' if last else '├'}── {folder}/")
+        bar = " " if last else "│"
+        tree += [f"{bar}   {'└' if file is files[-1] else '├'}── {file}" for file in files]
+    origins = defaultdict(dict)
+    for file in (file for files in folders.values() for file in files):
+        what, where = next(told for pattern, told in SOURCES.items() if re.search(pattern, file))
+        origins[where][what] = None
+    told = [f"- For {', '.join(what)}: {where}." for where, what in origins.items()]
+    text = "\n".join(["## Files", "", "```", *tree, "```", "", *told])
+    return Note("Which files go where", f"{text}\n\n{more}".strip() + "\n", 560)
+
+
+DEMO = Note(
+    "StoryMem demo",
+    """## A film in eight shots
+
+Press **Run**. Every shot sees the memory of the shots before it: up to three keyframes of each, the first
+three for ever, the newest sliding through. Shots appear one by one on **Story Loop**, then the film.
+
+- The film, its shots, keyframes and contact sheet are in the output folder, in *Tok and the Lost Light*.
+- Run it again: every shot is found there, nothing is computed. Change one prompt: only that shot and those
+  that saw it are made again.
+- The small checkpoints are **untrained**: the pictures are noise, everything around them is real. For
+  pictures open the template *story_wan22*.
+""",
+    480,
+)
+
+STORY = Note(
+    "How to use it",
+    """## Your story
+
+- A paragraph is a shot, three dashes start a scene. *[continue]* goes on from the last frame of the shot
+  before; without it a shot is a hard cut. ST-Bench JSON works as well.
+- **Name the looks in every shot.** Memory carries pictures, no names: "the girl in the yellow raincoat"
+  finds its memory, "she" does not.
+- Reference images: plug them into **Memory Bank**. They are the oldest memory and stay for ever.
+- An *overlap* of 5 hands on five frames instead of one and joins motions better: use the MM2V LoRA pair.
+- Stop whenever you like. The next run goes on with the first unfinished shot.
+""",
+    560,
+)
+
+FOUR_STEPS = Note(
+    "Four steps",
+    """## Ten times faster
+
+The **4-step LoRA** of each expert makes a shot in four steps without guidance: two by the high-noise expert,
+two by the low-noise one. It goes in by the host's own LoRA loader; **StoryMem M2V LoRA** stands behind it and
+brings the memory.
+
+- *steps* 4, both *cfg* 1, sampler *euler*, *shift* 5: what the 4-step LoRAs were made for.
+- With a cfg of 1 the negative prompt does nothing, so it is empty.
+- Motion is calmer than with 40 steps. To see what a shot becomes in full, take *story_wan22*: same prompts,
+  same seeds.
+- The first shot too is made by the image-to-video pair: 28 GB of files less.
+""",
+    560,
+)
+
+GGUF = Note(
+    "GGUF",
+    """## Small files, the same memory
+
+This graph needs the custom nodes **ComfyUI-GGUF** (author city96; *ComfyUI Manager* finds them). Its loaders
+stand where *story_wan22* has the host's: all else is the same. Weights stay packed and are unpacked layer by
+layer, with the memory LoRA on them.
+
+- Q4_K_M takes about 10 GB a file on disk. Any other size of the same model works: choose it in the loader.
+- The 4-step LoRAs go between loader and memory LoRA, as in *story_wan22_4step*.
+""",
+    560,
+)
+
+BY_HAND = Note(
+    "Shot by shot",
+    """## A node for each shot
+
+What **Story Loop** does by itself, by hand: every **Story Shot** takes the story so far and hands it on with
+its own shot. Copy the last one to go on, each with its own prompt, seed, length or steps.
+
+- The first node names the *project* and may take a **Memory Bank**; the others get all from *story*.
+- *cut* off: the shot goes on from the last frame of the shot before.
+- A finished shot is stored. Change a later prompt or seed and press **Run**: only from there on is anything
+  made.
+- Mute the nodes that you do not want yet and wire **Shot Stitch** to the last that you do.
+""",
+    560,
+)
+
+JOINS = Note(
+    "Two kinds of join",
+    """## One frame, or five
+
+The same story twice. Every *[continue]* of the left film goes on from **one** frame of the shot before
+(MI2V); the right film's from its last **five** (MM2V).
+
+- One frame shows where everything is, and no speed. Five show how it moves, so fast motion is carried over.
+- Each has its own LoRA pair: the folder's name, **Wan2.2-MI2V-A14B** or **Wan2.2-MM2V-A14B**, tells them
+  apart.
+- The frames that repeat are left out of the film: 81 frames add 80 with one, 76 with five.
+- The two films lie beside each other, in *The Skater/mi2v* and *The Skater/mm2v*.
+""",
+    560,
+)
+
+REFERENCES = Note(
+    "Your own hero",
+    """## A story of your own pictures
+
+The pictures that you load are the **oldest memory**: every shot sees them, the first one too, and they are
+never pushed out. Load your hero and your place where ComfyUI's example stands now, and write their looks
+into every prompt.
+
+- *names* of **Memory Bank** names the pictures in their order.
+- Any size and shape will do. The film's size stays that of **Story Loop**.
+- Three pictures fill the *sink*. With more raise it, or the last ones slide out in time.
+- Clear pictures work best: one person, plain light, the clothes that the story is about.
+""",
+    560,
+)
+
+LARGER = Note(
+    "Larger and smoother",
+    """## 16 frames a second to 24, and twice the size
+
+All nodes behind **Story Loop** are ComfyUI's own. RIFE puts two frames between any two (48 a second), every
+second one is kept (24), and each is made twice as large.
+
+- All frames are in RAM at once: about 1 GB for a second of film at 832x480. Do long films in pieces: each
+  shot lies as a file of its own in the story's folder; **Load Video** takes it.
+- At a hard cut one frame is a blend of both shots. In a shot that is done by itself there is none.
+""",
+    560,
+)
+
+INDEPENDENT = Note(
+    "Baseline: independent shots",
+    """## What memory is measured against
+
+Each shot by itself, by Wan2.2's text-to-video pair and nothing but ComfyUI's own nodes: no memory, no joins.
+The prompts alone must hold the hero together. It is the first baseline of the paper (arXiv 2512.19539).
+
+- *shift* 12 and the experts change at a noise level of 0.875: 26 of 40 steps are the high-noise expert's.
+- To compare, run the same prompts by *shot_by_shot* or *story_wan22*.
+""",
+    640,
+)
+
+KEYFRAMES = Note(
+    "Baseline: keyframes, then video",
+    """## What memory is measured against
+
+A picture for each shot, made first and alike by other means, then Wan2.2's image-to-video pair from each: the
+second kind of baseline of the paper (arXiv 2512.19539), which takes the pictures from StoryDiffusion or
+IC-LoRA. Load yours; the loaders stand here with ComfyUI's example.
+
+- A shot knows its own first picture and nothing of the other shots.
+- *shift* 5, boundary 0.9: 15 of 40 steps are the high-noise expert's.
+""",
+    640,
+)
+
+ANY_SAMPLER = Note(
+    "Memory in any graph",
+    """## The host's own graph, with memory
+
+Two **KSampler (Advanced)**, as in ComfyUI's Wan2.2 image-to-video template. New are: the LoRA that reads
+memory, **Shot Conditioning** instead of WanImageToVideo, **Keyframe Select** after a shot, and **Apply
+Memory** on both experts of the next one, with *one seed for both*.
+
+The sampler sees an ordinary shot: any sampler, scheduler, preview or other patch can stand here. Steps 0-3
+are the high-noise expert's: at shift 4, 3 of 8 (13 of 40) lie above the boundary of 0.9.
+""",
+    640,
+)
+
+MEMORY = Note(
+    "Memory",
+    """**What the story remembers.** It starts empty. Plug in pictures of your hero (one node gives several):
+they become the oldest memory, every shot sees them, the first too.
+""",
+    380,
+)
+
+T2V_FILES = """The text-to-video pair makes the first shot only. Unplug it to save 28 GB of files: the
+image-to-video pair then makes that shot too."""
