@@ -5,7 +5,19 @@ from __future__ import annotations
 from comfy_api.latest import ComfyExtension, io
 
 from ..storymem_core.host import weights
-from . import aesthetics, conditioning, film, keyframes, lora, memory, sampling, script, story, text_encoder
+from . import (
+    aesthetics,
+    conditioning,
+    film,
+    keyframes,
+    lora,
+    memory,
+    memory_edits,
+    sampling,
+    script,
+    story,
+    text_encoder,
+)
 
 
 class StoryMemExtension(ComfyExtension):
@@ -14,6 +26,7 @@ class StoryMemExtension(ComfyExtension):
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         topics = (
-            script, memory, keyframes, aesthetics, text_encoder, lora, conditioning, sampling, film, story,
+            script, memory, memory_edits, keyframes, aesthetics, text_encoder, lora, conditioning, sampling, film,
+            story,
         )  # fmt: skip
         return [node for topic in topics for node in topic.NODES]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from comfy_api.latest import io
 
 from ..storymem_core import embedders
 from ..storymem_core.host import files
 from ..storymem_core.host.memory import give_memory
-from ..storymem_core.memory import MemoryBank, load
-from ..storymem_core.project import output_folder
+from ..storymem_core.memory import MemoryBank
 from ..storymem_core.references import names_of_images
 from ..storymem_core.remember import memory_pixels, with_references
+from ..storymem_core.saved_memory import saved_memory
 from .common import CATEGORY, EmbedderSocket, MemorySocket, named_errors, seed_input, spacing_input
 from .preview import frames_preview
 
@@ -51,8 +53,8 @@ class StoryMemMemoryBank(io.ComfyNode):
                     "load_from",
                     default="",
                     optional=True,
-                    tooltip="A saved bank's folder below the output folder, for example 'my story/store/<key>/memory'; "
-                    "references are added behind it.",
+                    tooltip="A story's folder below the output folder: the memory after its last shot. Or a saved bank's, "
+                    "such as 'my story/store/<key>/memory'. References are added behind it.",
                 ),
                 EmbedderSocket.Input(
                     "embedder",
@@ -81,9 +83,9 @@ class StoryMemMemoryBank(io.ComfyNode):
     ) -> io.NodeOutput:
         embedder = embedder or embedders.default()
         batches = [batch for batch in (references or {}).values() if batch is not None]
-        saved = load(output_folder(files.output_root(), load_from)).frames if load_from else ()
+        saved = saved_memory(files.output_root(), load_from) if load_from else MemoryBank()
         bank = with_references(
-            MemoryBank(saved, sink, capacity),
+            replace(saved, sink=sink, capacity=capacity),
             [image for batch in batches for image in batch],
             embedder,
             names_of_images(names, [len(batch) for batch in batches]),

@@ -75,6 +75,17 @@ def _optional_inputs() -> list[io.Input]:
     ]
 
 
+def _edits_input() -> io.Input:
+    return io.String.Input(
+        "memory_edits",
+        multiline=True,
+        default="",
+        optional=True,
+        tooltip="Edits of the memory for the whole story, a line each: pin hero · drop 2:57 (frame 57 of shot 2) · cap 2. "
+        "See Memory Edit; only shots that see another memory are made again.",
+    )
+
+
 class StoryMemShot(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -121,6 +132,7 @@ class StoryMemShot(io.ComfyNode):
                     optional=True,
                     tooltip="The scene's number, for the record.",
                 ),
+                _edits_input(),
             ],
             outputs=[
                 StorySocket.Output(
@@ -181,6 +193,7 @@ class StoryMemStoryLoop(io.ComfyNode):
                     "t2v_boundary", default=T2V.boundary, min=0.0, max=1.0, step=0.005, optional=True, advanced=True,
                     tooltip="Boundary of the first shot by text-to-video.",
                 ),
+                _edits_input(),
             ],
             outputs=[
                 io.Video.Output(display_name="video", tooltip="The film."),

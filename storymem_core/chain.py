@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import Tensor
 
-from . import embedders, film, shot
+from . import embedders, film, shot, story_edits
 from .embedders import Embedder
 from .errors import StoryMemError, at_node
 from .filter import Filter
@@ -63,6 +63,7 @@ def loop(
     t2v_low_noise_model: Any = None,
     t2v_shift: float = T2V.shift,
     t2v_boundary: float = T2V.boundary,
+    memory_edits: str = "",
     **settings: Any,
 ) -> list[Step]:
     """Every shot of a script as a step of the loop; all that can be known to be wrong is told here.
@@ -70,6 +71,7 @@ def loop(
     Args:
         root: the host's output folder.
         fps, crossfade: of the film.
+        memory_edits: see story_edits.
         settings: the fields of `Settings`, the same for every shot.
 
     Raises:
@@ -83,7 +85,9 @@ def loop(
             value=f"only the {'high' if t2v[1] is None else 'low'}-noise one",
             remedy="Connect the other too, or neither.",
         )
-    bank = as_bank(memory)
+    ids = [planned.id for planned in script.shots]
+    memory_edits = story_edits.for_story(memory_edits, ids, as_bank(memory))
+    bank = story_edits.seen_by_next(as_bank(memory), memory_edits, {})
     shots = plan(
         script,
         seed=seed,
@@ -120,6 +124,7 @@ def loop(
                 "seed": planned.seed,
                 "overlap": overlap,
                 "keyframes": keyframes,
+                "memory_edits": memory_edits,
             },
             {
                 **{name: name for name in _EVERY_SHOT},
@@ -166,6 +171,7 @@ def add_shot(
     start_frames: Tensor | None = None,
     shot_id: str = "",
     scene: int = 1,
+    memory_edits: str = "",
     **settings: Any,
 ) -> tuple[Story, StoredMemory]:
     """Make the next shot of a story, or find it stored.
@@ -174,6 +180,7 @@ def add_shot(
         root: the host's output folder.
         story: the story so far; None for its first shot, which names the `project` and may bring a memory
             and start frames of its own.
+        memory_edits: see story_edits; the shots after this one see what they have done too.
         settings: the fields of `Settings`.
 
     Returns:
@@ -196,6 +203,8 @@ def add_shot(
                 remedy="Make all shots of a story in one size, or begin another story.",
             )
         seen = as_bank(memory) if before is None else story.memory().load()
+        if memory_edits:
+            seen = story_edits.seen_by_next(seen, memory_edits, opened.given(story.keys))
         outline = opened.outline()
         check_locked(opened, outline, [shot_id], (own.width, own.height))
         decision = outline.of(shot_id)

@@ -1,47 +1,47 @@
-"""The memory bank: an immutable value, one pure function that moves it on, and the folder that holds it.
+"""The memory bank: an immutable value, and one pure function that moves it on.
 
 m_i = f(m_{i-1}, v_i) (StoryMem, arXiv 2512.19539; exact rules as in the release): a keyframe too
 similar to ANY frame that the bank holds is left out, the rest are added, and the bank keeps its first `sink`
-frames for ever (the sink) beside the newest others (the sliding window).
+frames for ever (the sink) beside the newest others (the sliding window). Beyond the release, a person may
+pin frames, which then stay like the sink, and drop frames: they are set aside, and no shot sees them.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import re
-import struct
-import zlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .errors import StoryMemError
-from .memory_frame import MemoryFrame, Origin, whole
+from .memory_frame import CROP, MemoryFrame, whole
+from .memory_frame import Origin as Origin
 from .memory_frame import quantise as quantise
 
 SINK, CAPACITY = 3, 10  # the release's run script
-RECORD, EMBEDDINGS = "bank.json", "embeddings.safetensors"
-FORMAT, VERSION = "storymem memory bank", 1
-UNREADABLE = (OSError, ValueError, SyntaxError, KeyError, TypeError, EOFError, struct.error, zlib.error)
+MARKS = ("memory pins", "memory set aside", "memory names", "memory fit")
+_NAMELESS = re.compile(r"reference \d+")
 
 
 @dataclass(frozen=True)
 class MemoryBank:
     """What a story remembers. frames: oldest first, the sink in front.  embedder: the name of the embedder of
-    all its embeddings, "" while unknown.  1 <= capacity, 0 <= sink <= capacity, len(frames) <= capacity."""
+    all its embeddings, "" while unknown.  aside: frames that were dropped and may be restored; no shot sees
+    them.  1 <= capacity, 0 <= sink <= capacity, len(frames) <= capacity, and pinned frames leave room for new
+    ones."""
 
     frames: tuple[MemoryFrame, ...] = ()
     sink: int = SINK
     capacity: int = CAPACITY
     embedder: str = ""
+    aside: tuple[MemoryFrame, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "frames", tuple(self.frames))
+        object.__setattr__(self, "aside", tuple(self.aside))
         if not whole(self.capacity) or self.capacity < 1:
             raise StoryMemError(
                 "capacity must be a whole number, 1 or more", value=self.capacity, remedy="StoryMem uses 10."
@@ -58,7 +58,15 @@ class MemoryBank:
                 value=len(self.frames),
                 remedy="Give fewer frames or a larger capacity (the LoRA was trained with at most 10).",
             )
-        _same_embedder(self.frames, self.embedder)
+        pinned = sum(frame.pinned for frame in self.frames[self.sink :])
+        if pinned and self.sink + pinned >= self.capacity:
+            raise StoryMemError(
+                f"a sink of {self.sink} and {pinned} pinned frames leave no room for new ones in a bank of "
+                f"capacity {self.capacity}",
+                value=[f"{f.origin.shot}:{f.origin.frame}" for f in self.frames[self.sink :] if f.pinned],
+                remedy="Unpin one, or make the capacity larger or the sink smaller.",
+            )
+        _same_embedder((*self.frames, *self.aside), self.embedder)
 
     def embedded_by(self, name: str) -> MemoryBank:
         """This bank, once it is known that `name` made (or will make) its embeddings."""
@@ -69,6 +77,25 @@ class MemoryBank:
                 remedy=f"Use {self.embedder} for the whole story, or start a new bank.",
             )
         return replace(self, embedder=name)
+
+
+def marks(bank: MemoryBank) -> dict[str, Any]:
+    """What a bank holds beside its pictures, sink and capacity, by the names under which people are told.
+
+    A shot's key is made of it too: the memory after a shot keeps pins, names and what was set aside. What a
+    bank has not is left out, so that shots which were stored before it could be had are found again.
+    """
+    found: tuple[list[Any], ...] = (
+        [frame.sha256 for frame in bank.frames if frame.pinned],
+        [frame.sha256 for frame in bank.aside],
+        [
+            frame.origin.shot
+            for frame in bank.frames
+            if frame.origin.source == "reference" and not _NAMELESS.fullmatch(frame.origin.shot)
+        ],
+        [(frame.sha256, frame.fit) for frame in bank.frames if frame.fit != CROP],
+    )
+    return {name: value for name, value in zip(MARKS, found, strict=True) if value}
 
 
 class RejectedFrame(NamedTuple):
@@ -84,7 +111,7 @@ class Update(NamedTuple):
 
 
 def update(bank: MemoryBank, frames: Sequence[MemoryFrame], threshold: float) -> Update:
-    """The bank after a shot: m_i = f(m_{i-1}, v_i).
+    """The bank after a shot: m_i = f(m_{i-1}, v_i). Of the window the oldest leave that are not pinned.
 
     Args:
         bank: the bank that the shot saw.
@@ -99,7 +126,8 @@ def update(bank: MemoryBank, frames: Sequence[MemoryFrame], threshold: float) ->
     fresh = [i for i, near in enumerate(nearest) if near is None or near <= threshold]
     everything = (*bank.frames, *(frames[i] for i in fresh))
     too_many = max(0, len(everything) - bank.capacity)
-    leaving = range(bank.sink, bank.sink + too_many)  # the oldest of the window
+    window = [place for place in range(bank.sink, len(everything)) if not everything[place].pinned]
+    leaving = window[:too_many]
     kept = [i for place, i in enumerate(fresh, len(bank.frames)) if place not in leaving]
     return Update(
         replace(bank, frames=tuple(frame for place, frame in enumerate(everything) if place not in leaving)),
@@ -112,134 +140,12 @@ def update(bank: MemoryBank, frames: Sequence[MemoryFrame], threshold: float) ->
     )
 
 
-def save(bank: MemoryBank, folder: str | Path) -> None:
-    """Write the bank as 001.png ... (oldest first), embeddings.safetensors and bank.json.
-
-    An earlier bank in `folder` is replaced; a folder that holds anything else is refused. Not atomic: whoever
-    needs that writes beside and renames (project.py).
-    """
-    from PIL import Image
-    from safetensors.numpy import save_file
-
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    if any(folder.iterdir()):
-        for name in (*(row["file"] for row in _record(folder)["frames"]), EMBEDDINGS, RECORD):
-            (folder / name).unlink(missing_ok=True)
-    rows = [
-        {
-            "file": f"{number:03d}.png",
-            "role": "sink" if number <= bank.sink else "window",
-            **asdict(frame.origin),
-            "score": frame.score,
-            "similarity": frame.similarity,
-            "sha256": frame.sha256,
-        }
-        for number, frame in enumerate(bank.frames, 1)
-    ]
-    for row, frame in zip(rows, bank.frames, strict=True):
-        Image.fromarray(frame.pixels).save(folder / row["file"])
-    embeddings = _stacked(bank.frames)
-    save_file({"embeddings": embeddings}, folder / EMBEDDINGS)
-    record = {
-        "format": FORMAT,
-        "version": VERSION,
-        "sink": bank.sink,
-        "capacity": bank.capacity,
-        "embedder": bank.embedder,
-        "embeddings_sha256": hashlib.sha256(embeddings.tobytes()).hexdigest(),
-        "frames": rows,
-    }
-    (folder / RECORD).write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def load(folder: str | Path) -> MemoryBank:
-    """The bank that `save` wrote, bit for bit.
-
-    Raises:
-        StoryMemError: the folder holds no bank, or one of its files is missing, damaged or not the one that
-            was saved; the message names the file.
-    """
-    folder = Path(folder)
-    record = _record(folder)
-    rows = record["frames"]
-    embeddings = _read(folder / EMBEDDINGS, _read_embeddings, record["embeddings_sha256"], len(rows))
-    frames = tuple(
-        _read(folder / row["file"], _read_frame, row, embedding)
-        for row, embedding in zip(rows, embeddings, strict=True)
-    )
-    return MemoryBank(frames, record["sink"], record["capacity"], record["embedder"])
-
-
-def _record(folder: Path) -> dict[str, Any]:
-    if not (folder / RECORD).is_file():
-        raise StoryMemError(
-            f"this folder holds no memory bank ({RECORD} is missing)",
-            value=str(folder),
-            remedy="Give an empty folder to save to, or to load from one that a bank was saved to.",
-        )
-    return _read(folder / RECORD, _read_record)
-
-
-def _read_record(path: Path) -> dict[str, Any]:
-    record = json.loads(path.read_text(encoding="utf-8"))
-    if record["format"] != FORMAT or record["version"] != VERSION:
-        raise ValueError(f"not version {VERSION} of a {FORMAT}")
-    for row in record["frames"]:
-        if not re.fullmatch(r"\d{3,}\.png", row["file"]):  # never read or delete outside the folder
-            raise ValueError(f"strange file name {row['file']!r}")
-    if not isinstance(record["embedder"], str):
-        raise ValueError("embedder is not a name")
-    record["sink"], record["capacity"], record["embeddings_sha256"]  # a KeyError names what is missing
-    return record
-
-
-def _read_embeddings(path: Path, sha256: str, count: int) -> np.ndarray:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    try:
-        embeddings = load_file(path)["embeddings"]
-    except SafetensorError as error:
-        raise ValueError(str(error)) from error
-    if len(embeddings) != count or hashlib.sha256(embeddings.tobytes()).hexdigest() != sha256:
-        raise ValueError("not the embeddings that were saved")
-    return embeddings
-
-
-def _read_frame(path: Path, row: Mapping[str, Any], embedding: np.ndarray) -> MemoryFrame:
-    from PIL import Image
-
-    with Image.open(path) as image:
-        pixels = np.asarray(image)
-    origin = Origin(row["source"], row["shot"], row["frame"])
-    frame = MemoryFrame(pixels, embedding, row["score"], row["similarity"], origin)
-    if frame.sha256 != row["sha256"]:
-        raise ValueError("not the pixels that were saved")
-    return frame
-
-
-def _read(path: Path, reader: Callable[..., Any], *args: object) -> Any:
-    try:
-        return reader(path, *args)
-    except UNREADABLE as error:
-        raise StoryMemError(
-            f"{path.name} of this memory bank is missing or damaged: {error}",
-            value=str(path),
-            remedy="Restore the file from a copy, or delete the folder and let the bank be made again.",
-        ) from error
-
-
 def _nearest(frame: MemoryFrame, others: Sequence[MemoryFrame]) -> float | None:
     def unit(embedding: np.ndarray) -> np.ndarray:
         return embedding.astype(np.float64) / np.linalg.norm(embedding.astype(np.float64))
 
     cosines = [float(unit(frame.embedding) @ unit(other.embedding)) for other in others]
     return min(max(cosines), 1.0) if cosines else None  # rounding must not make a copy more than equal
-
-
-def _stacked(frames: Sequence[MemoryFrame]) -> np.ndarray:
-    return np.stack([frame.embedding for frame in frames]) if frames else np.zeros((0, 0), np.float32)
 
 
 def _same_embedder(frames: Sequence[MemoryFrame], name: str) -> None:

@@ -12,6 +12,10 @@ import numpy as np
 
 from .errors import StoryMemError
 
+CROP, PAD, STRETCH = "crop", "pad", "stretch"
+FITS = (CROP, PAD, STRETCH)
+"""Cut off what is outside (at the centre), fill the rest with grey, or stretch: the film keeps its size."""
+
 
 def quantise(image: Any) -> np.ndarray:
     """Pixels as the project stores them: floor(255 x + 0.5), clamped, in float32; the only such rounding.
@@ -65,7 +69,8 @@ class MemoryFrame:
 
     pixels: uint8 [H, W, 3].  embedding: float32 [D], finite and not zero.  score: of the aesthetic filter, or
     None if there was none.  similarity: cosine to the keyframe kept before it in its shot, or None
-    for the first.
+    for the first.  pinned: by a person; it never leaves the bank's window by itself.  fit: one of FITS, how
+    a picture of another shape than the film's is brought to it.
     """
 
     pixels: np.ndarray = field(repr=False)
@@ -73,6 +78,8 @@ class MemoryFrame:
     score: float | None
     similarity: float | None
     origin: Origin
+    pinned: bool = False
+    fit: str = CROP
 
     def __post_init__(self) -> None:
         pixels, embedding = np.asarray(self.pixels), np.asarray(self.embedding)
@@ -87,6 +94,16 @@ class MemoryFrame:
                 "a memory frame needs one finite embedding [D] that is not zero",
                 value=f"{embedding.dtype} {embedding.shape}",
                 remedy="Embed the frame again; a black or NaN frame has no use as memory.",
+            )
+        if not isinstance(self.pinned, bool):
+            raise StoryMemError(
+                "a memory frame is pinned or not", value=self.pinned, remedy="Say True or False."
+            )
+        if self.fit not in FITS:
+            raise StoryMemError(
+                "a picture is brought to the film's shape in one of three ways",
+                value=self.fit,
+                remedy=f"Choose {', '.join(FITS)}.",
             )
         object.__setattr__(self, "pixels", _unwritable(pixels))
         object.__setattr__(self, "embedding", _unwritable(embedding.astype(np.float32)))
@@ -106,6 +123,8 @@ class MemoryFrame:
             self.score,
             self.similarity,
             self.origin,
+            self.pinned,
+            self.fit,
         )
 
     def __eq__(self, other: object) -> bool:

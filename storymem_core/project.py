@@ -12,14 +12,14 @@ Everything else in the folder is derived from the store (publish.py).
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import frame_file, memory, outline, story_folder
+from . import bank_folder, frame_file, outline, story_folder
 from .disk import digest, remove, remove_unfinished, room_in, sync, sync_tree, unfinished, write_json
 from .errors import StoryMemError
 from .memory import MemoryBank
@@ -197,8 +197,8 @@ class Project:
                 with room_in(self.folder):
                     temporary.mkdir()
                     frame_file.write(frames, temporary / FRAMES)
-                    memory.save(seen, temporary / MEMORY)
-                    memory.save(keyframes, temporary / KEYFRAMES)
+                    bank_folder.save(seen, temporary / MEMORY)
+                    bank_folder.save(keyframes, temporary / KEYFRAMES)
                     write_json(temporary / RECORD, record(temporary, key, made_of, row, frames.shape))
                     sync_tree(temporary)
                     if entry.exists():
@@ -219,6 +219,11 @@ class Project:
         of_this_id = [(age, shot) for age, shot in found if shot.row.get("id") == shot_id]
         # By the record's own time first: a copied folder may have lost those of its files.
         return [shot for _, shot in sorted(of_this_id, key=lambda one: (one[1].made, one[0], one[1].key))]
+
+    def given(self, keys: Sequence[str]) -> dict[str, tuple[int, ...]]:
+        """What stored shots gave to the memory, in order: each one's id -> the numbers of its frames."""
+        shots = [self._glance(key) for key in keys]
+        return {shot.id: tuple(frame["frame"] for frame in shot.row["keyframes"]) for shot in shots}
 
     def changes(self, shot_id: str, made_of: Mapping[str, Any]) -> tuple[str, ...] | None:
         """Why a shot has to be made: the names of what differs from the newest stored shot of the same id.
@@ -259,6 +264,12 @@ class Project:
                 for folder in (self._store, self.folder, self.folder / CLIPS, self.folder / PICTURES):
                     remove_unfinished(folder)
             yield self
+
+    def _glance(self, key: str) -> StoredShot:
+        try:
+            return glance(self._entry(key))
+        except (FileNotFoundError, Damaged):
+            return self.stored(key)  # says what is wrong with it
 
     @property
     def _store(self) -> Path:

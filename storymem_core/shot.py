@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from typing import Any
 
@@ -27,7 +27,7 @@ from .host import conditioning, fingerprint, lora, prompt, sampling, vae
 from .host.memory import I2V_CHANNELS, T2V_CHANNELS, give_memory, input_channels, kind
 from .host.vae import check_vae
 from .lora_doubts import warnings
-from .memory import MemoryBank, MemoryFrame, quantise
+from .memory import MemoryBank, MemoryFrame, marks, quantise
 from .outline import FIRST_TAKE, Decision
 from .positions import memory_positions, temporal_positions
 from .project import Project
@@ -135,7 +135,7 @@ def make(
         "changed": list(changed or ()),
         "seconds": watch.seconds,
     }
-    keyframes = replace(seen, frames=after.kept)
+    keyframes = MemoryBank(after.kept, seen.sink, seen.capacity, seen.embedder)
     return Standing(project.store(project.key(made_of), made_of, row, frames, seen, keyframes)), False
 
 
@@ -198,6 +198,7 @@ def of_the_story(
         "memory": [frame.sha256 for frame in seen.frames],
         "memory sink": seen.sink,
         "memory capacity": seen.capacity,
+        **marks(seen),
         "embedder": choice.embedder.name,
         "embedder's threshold": choice.embedder.threshold,
         "filter": None if choice.filter is None else choice.filter.summary,
@@ -270,6 +271,7 @@ def told(frame: MemoryFrame) -> dict[str, Any]:
         **asdict(frame.origin),
         "score": frame.score,
         "similarity": frame.similarity,
+        "pinned": frame.pinned,
     }
 
 

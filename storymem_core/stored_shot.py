@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from . import frame_file, memory
+from . import bank_folder, frame_file, memory
 from .disk import canonical, digest, file_sha256
 from .errors import StoryMemError
 from .memory import MemoryBank
@@ -79,11 +79,11 @@ class StoredShot:
 
     def seen(self) -> MemoryBank:
         """The bank that the shot saw."""
-        return memory.load(self.folder / MEMORY)
+        return bank_folder.load(self.folder / MEMORY)
 
     def keyframes(self) -> MemoryBank:
         """The frames that the shot gave to the memory, as a bank."""
-        return memory.load(self.folder / KEYFRAMES)
+        return bank_folder.load(self.folder / KEYFRAMES)
 
     def memory_after(self) -> MemoryBank:
         """m_i = f(m_{i-1}, v_i) (StoryMem, arXiv 2512.19539): the bank for the next shot."""

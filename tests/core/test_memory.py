@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from storymem_core.bank_folder import load, save
 from storymem_core.errors import StoryMemError
-from storymem_core.memory import MemoryBank, MemoryFrame, Origin, load, quantise, save, update
+from storymem_core.memory import MemoryBank, MemoryFrame, Origin, quantise, update
 
 
 def make_frame(i, embedding=None, size=(6, 8), score=None, source="shot"):
@@ -331,8 +332,8 @@ def test_a_record_cannot_reach_outside_its_folder(tmp_path):
 def test_a_later_version_is_refused(tmp_path):
     save(bank_of([1]), tmp_path)
     path = tmp_path / "bank.json"
-    path.write_text(path.read_text().replace('"version": 1', '"version": 2'))
-    with pytest.raises(StoryMemError, match="not version 1"):
+    path.write_text(path.read_text().replace('"version": 1', '"version": 3'))
+    with pytest.raises(StoryMemError, match="not version 1 or 2"):
         load(tmp_path)
 
 

@@ -102,7 +102,7 @@ def test_a_lora_of_an_unknown_scale(parts, folder):
 def test_a_bank_that_is_not_there_or_damaged(output):
     path = output.resolve() / "nothing"
     refused(BANK, {"load_from": "nothing"}, "this folder holds no memory bank", str(path))
-    core("memory").save(core("memory").MemoryBank(), path)
+    core("bank_folder").save(core("memory").MemoryBank(), path)
     (path / "bank.json").write_text("{")
     refused(
         BANK,

@@ -57,7 +57,7 @@ def test_a_banks_references_have_the_names_of_their_inputs():
 
 def test_a_bank_is_loaded_from_the_output_folder_with_references_behind(output):
     (saved,) = bank_of(images(2)).values
-    core("memory").save(saved, output / "story" / "bank")
+    core("bank_folder").save(saved, output / "story" / "bank")
     (bank,) = bank_of(images(1, seed=1), load_from="story/bank").values
     assert bank.frames[:2] == saved.frames
     assert len(bank.frames) == 3

@@ -13,7 +13,7 @@ IDS = (
     "StoryMemScript", "StoryMemMemoryBank", "StoryMemKeyframeSelect", "StoryMemAestheticFilter",
     "StoryMemEmbedderLoader", "StoryMemTextEncoderLoader", "StoryMemM2VLora", "StoryMemApplyMemory",
     "StoryMemShotConditioning", "StoryMemM2VSampler", "StoryMemShotStitch", "StoryMemShot",
-    "StoryMemStoryLoop",
+    "StoryMemStoryLoop", "StoryMemMemoryEdit",
 )  # fmt: skip
 SOCKETS = {
     "MODEL", "CLIP", "VAE", "CONDITIONING", "LATENT", "IMAGE", "VIDEO", "STORYMEM_SCRIPT", "STORYMEM_MEMORY",
@@ -66,6 +66,7 @@ def test_only_sockets_that_may_stay_empty_are_optional(pack, node):
 REQUIRED = {
     "StoryMemScript": set(),
     "StoryMemMemoryBank": set(),
+    "StoryMemMemoryEdit": {"memory"},
     "StoryMemKeyframeSelect": {"images"},
     "StoryMemAestheticFilter": set(),
     "StoryMemEmbedderLoader": set(),

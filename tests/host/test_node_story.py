@@ -177,3 +177,47 @@ def test_the_loops_shots_make_the_film(parts, output):
     run_expansion(*loop(parts, **pair))
     story = json.loads((output / "Ink/story.json").read_text())
     assert [row["reused"] for row in story["shots"]] == [True] * 3
+
+
+def test_an_edit_of_the_memory_remakes_the_shots_that_see_it(parts, output):
+    def rows(**change):
+        run_expansion(*loop(parts, **change))
+        return json.loads((output / "Ink/story.json").read_text())["shots"]
+
+    before = rows()
+    frame = before[0]["keyframes"][-1]["frame"]
+    after = rows(memory_edits=f"drop 1:{frame}\npin shot-2")
+    assert [row["reused"] for row in after] == [True, False, False]
+    assert after[0]["key"] == before[0]["key"]
+    saw = [[(memory["shot"], memory["frame"]) for memory in row["memory"]] for row in after]
+    assert (before[0]["id"], frame) not in saw[1] + saw[2]
+    assert after[1]["changed"][0] == "memory"
+    assert [row["key"] for row in rows()] == [row["key"] for row in before], "taken back, all is as it was"
+
+
+def test_an_edit_of_a_frame_that_a_shot_did_not_give_is_refused(parts):
+    with pytest.raises(ValueError, match=r"StoryMemShot, shot 2 .*gave the memory no frame 77 .*It gave: 0"):
+        run_expansion(*loop(parts, memory_edits="drop 1:77"))
+    with pytest.raises(ValueError, match="StoryMemStoryLoop: an edit of the memory names a shot"):
+        loop(parts, memory_edits="pin hero")
+
+
+def test_memory_edit_edits_any_memory_and_adds_pictures(parts):
+    _, memory = shot(parts).values
+    before = memory.load()
+    told = core("bank_edits").spelt(before.frames[0])
+    result = call(
+        "StoryMemMemoryEdit", memory=memory, edits=f"pin {told}", images=images(1, seed=3), name="hero",
+        embedder=Pixels(),
+    )  # fmt: skip
+    bank = result[0]
+    assert len(bank.frames) == len(before.frames) + 1 == len(shown(result))
+    assert bank.frames[0].pinned and not memory.load().frames[0].pinned
+    assert (bank.frames[-1].origin.source, bank.frames[-1].origin.shot) == ("reference", "hero")
+
+
+def test_a_bank_starts_from_what_a_story_remembers(parts):
+    story, memory = shot(parts).values
+    call("StoryMemShotStitch", story=story, fps=8.0)
+    bank = call("StoryMemMemoryBank", load_from="fox", embedder=Pixels())[0]
+    assert bank.frames == memory.load().frames

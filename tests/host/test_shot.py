@@ -66,6 +66,9 @@ CHANGES = {
     "less memory": {"seen": MemoryBank((remembered(1),))},
     "sink": {"seen": replace(SEEN, sink=2)},
     "capacity": {"seen": replace(SEEN, capacity=9)},
+    "a pinned frame": {"seen": MemoryBank((remembered(1), replace(remembered(2), pinned=True)))},
+    "a frame set aside": {"seen": replace(SEEN, aside=(remembered(3),))},
+    "a picture that is padded": {"seen": MemoryBank((remembered(1), replace(remembered(2), fit="pad")))},
     "start frames": {"start": frames(5)},
     "no start frames": {"start": None},
 }

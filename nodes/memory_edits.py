@@ -1,0 +1,55 @@
+"""Edits of a memory, by hand."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from ..storymem_core import embedders
+from ..storymem_core.bank_edits import edited, parse
+from ..storymem_core.remember import as_bank, with_references
+from .common import CATEGORY, EmbedderSocket, MemorySocket, named_errors
+from .preview import frames_preview
+
+
+class StoryMemMemoryEdit(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="StoryMemMemoryEdit",
+            display_name="Memory Edit",
+            category=CATEGORY,
+            description="Edits a memory by hand: pin, unpin, drop, restore, move, cap per shot, and add pictures. The "
+            "memory that comes in stays as it is.",
+            search_aliases=["pin", "drop", "reorder", "memory edit", "keyframes"],
+            inputs=[
+                MemorySocket.Input("memory", tooltip="The memory to edit, of a bank or of a shot."),
+                io.String.Input(
+                    "edits",
+                    multiline=True,
+                    default="",
+                    tooltip="A line each: pin 2, hero · unpin 2 · drop shot-3:42 · restore 9 · move 5 to 1 · cap 2. Numbers "
+                    "are those on the Memory Preview.",
+                ),
+                io.Image.Input(
+                    "images", optional=True, tooltip="Pictures to add, as the newest frames of the window."
+                ),
+                io.String.Input(
+                    "name", default="", optional=True, tooltip="What the added pictures are called, such as hero."
+                ),
+                EmbedderSocket.Input(
+                    "embedder", optional=True, tooltip="How likeness is measured; that of the memory."
+                ),
+            ],
+            outputs=[MemorySocket.Output(display_name="memory", tooltip="The memory after the edits.")],
+        )
+
+    @classmethod
+    @named_errors
+    def execute(cls, memory, edits, images=None, name="", embedder=None) -> io.NodeOutput:
+        bank = edited(as_bank(memory), parse(edits))
+        if images is not None:
+            bank = with_references(bank, images, embedder or embedders.default(), [name] * len(images))
+        return io.NodeOutput(bank, ui=frames_preview([frame.pixels for frame in bank.frames], cls))
+
+
+NODES = [StoryMemMemoryEdit]

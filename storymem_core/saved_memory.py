@@ -1,0 +1,39 @@
+"""A memory that an earlier run has left, by the name of its folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from . import bank_folder
+from .disk import read_json
+from .errors import StoryMemError
+from .memory import MemoryBank
+from .output_folder import output_folder
+from .project import Story
+from .story_folder import STORY
+
+
+def saved_memory(root: str | Path, name: str) -> MemoryBank:
+    """The bank that lies in a folder, or the memory after the last shot of the story that lies there.
+
+    Args:
+        root: the host's output folder.
+        name: of the folder, below `root`.
+
+    Raises:
+        StoryMemError: neither a bank nor a film lies there, or it is damaged.
+    """
+    folder = output_folder(root, name)
+    story = read_json(folder / STORY)
+    if story is None:
+        return bank_folder.load(folder)
+    try:
+        rows = [(row["key"], tuple(row.get("stale", ()))) for row in story["shots"]]
+        keys, stale = zip(*rows, strict=True)
+    except (LookupError, TypeError, ValueError) as error:
+        raise StoryMemError(
+            f"{STORY} of this folder names no shot",
+            value=str(folder),
+            remedy="Run the story again, or name a folder in which a memory was saved.",
+        ) from error
+    return Story(str(folder), keys, stale=stale).memory().load()

@@ -1,0 +1,57 @@
+"""Edits that hold for a whole story."""
+
+from __future__ import annotations
+
+import pytest
+from stories import noise, remembered
+
+from storymem_core.errors import StoryMemError
+from storymem_core.memory import MemoryBank
+from storymem_core.story_edits import for_story, seen_by_next
+
+SHOTS = ("shot-ab", "shot-cd", "7")
+GIVEN = {"shot-ab": (0, 12), "shot-cd": (4,)}
+
+
+def memory() -> MemoryBank:
+    told = [("hero", 0, "reference"), ("shot-ab", 0, "shot"), ("shot-ab", 12, "shot"), ("shot-cd", 4, "shot")]
+    return MemoryBank(tuple(remembered(noise(n)[0], *origin) for n, origin in enumerate(told)))
+
+
+def left(bank: MemoryBank) -> list[tuple[str, int]]:
+    return [(frame.origin.shot, frame.origin.frame) for frame in bank.frames]
+
+
+def test_shots_have_their_numbers():
+    text = "drop 1:12, Shot 2, hero\npin 2:4\nmove shot-1:0 to 1\ncap 2"
+    by_id = "drop shot-ab:12, shot-cd, hero\npin shot-cd:4\nmove shot-ab:0 to 1\ncap 2"
+    assert for_story(text, SHOTS, memory()) == by_id
+    assert for_story(by_id, SHOTS, memory()) == by_id
+    assert for_story("drop 7:4", SHOTS, memory()) == "drop 7:4", "an id of a shot is no number"
+
+
+@pytest.mark.parametrize("reference", ["4:0", "shot-9", "castle", "shot-xy:3"])
+def test_what_the_story_does_not_have_is_refused(reference):
+    with pytest.raises(StoryMemError, match=rf"does not have \(got '{reference}'\)"):
+        for_story(f"drop {reference}", SHOTS, memory())
+
+
+def test_a_number_alone_is_refused():
+    with pytest.raises(StoryMemError, match=r"a number alone .*\(got '2'\)\. Write 2:0 .*, or shot-2"):
+        for_story("pin 2", SHOTS, memory())
+
+
+def test_edits_wait_for_their_frames():
+    edits = "drop 1:12\npin 2:4, 3:0"
+    first = seen_by_next(MemoryBank(memory().frames[:1]), edits, {})
+    assert first == MemoryBank(memory().frames[:1])
+    third = seen_by_next(memory(), edits, GIVEN)
+    assert left(third) == [("hero", 0), ("shot-ab", 0), ("shot-cd", 4)]
+    assert [frame.pinned for frame in third.frames] == [False, False, True]
+    assert seen_by_next(third, edits, GIVEN) == third, "they may be done again at each shot"
+
+
+def test_a_frame_that_its_shot_did_not_give_is_refused():
+    with pytest.raises(StoryMemError, match=r"'shot-ab' gave the memory no frame 13 .*It gave: 0, 12\. Mend"):
+        seen_by_next(memory(), "drop 1:13", GIVEN)
+    assert seen_by_next(memory(), "drop 3:13", GIVEN) == memory(), "shot 3 is still to come"
