@@ -11,18 +11,22 @@ import os
 import signal
 import sys
 
-from runner import installation
+from runner import doctor, existing, installation
 from runner.arguments import Arguments, parse
 from runner.errors import CommandError
+from runner.existing import Existing
+from runner.installation import Installation
 from storymem_core.errors import StoryMemError
 
 OLDEST = (3, 10)
 
 
-def needed(arguments: Arguments) -> installation.Installation:
+def needed(arguments: Arguments) -> Installation | Existing:
     """What a command needs installed."""
-    if arguments.command == "film" and arguments.plan:
+    if arguments.plan:
         return installation.light()
+    if arguments.comfyui:
+        return existing.find(arguments.comfyui)
     if arguments.command == "test" and arguments.host:
         return installation.with_tests_on(arguments.host)
     if arguments.command in ("test", "mutants"):
@@ -46,6 +50,8 @@ def main() -> int:
         signal.signal(sign, signal.default_int_handler)
     arguments = parse(sys.argv[1:])
     try:
+        if arguments.command == "doctor":
+            return doctor.tell(arguments)
         installed = needed(arguments)
         installed.prepare(say)
         if not installed.is_running():

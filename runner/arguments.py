@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,11 @@ class Arguments:
     name: str = ""
     minutes: float | None = None
     host: str = ""
+    comfyui: Path | None = None
+    models: Path | None = None
+    folder: Path = Path("comfyui")
+    port: int = 8188
+    cpu: bool = False
     rest: tuple[str, ...] = ()
 
 
@@ -63,16 +69,31 @@ def _parser() -> argparse.ArgumentParser:
 
     demo = commands.add_parser("demo", help="make the demonstration film")
     _film_options(demo)
+    _host_options(demo)
 
     film = commands.add_parser("film", help="make a film of any script")
     film.add_argument("script", type=_file, metavar="SCRIPT", help="ST-Bench JSON, JSON5 or plain text")
     film.add_argument("--graph", type=_file, metavar="FILE", help="API graph with the settings")
     film.add_argument("--plan", action="store_true", help="only print the shots, as JSON")
     _film_options(film)
+    _host_options(film)
 
     queue = commands.add_parser("queue", help="run any API graph and print what it saved")
     queue.add_argument("graph", type=_file, metavar="GRAPH", help="a graph saved as ComfyUI's 'Export (API)'")
     queue.add_argument("--out", type=Path, metavar="DIR", help="the server's output folder (default: output)")
+
+    _host_options(queue)
+
+    serve = commands.add_parser("serve", help="the pack in a ComfyUI, to work with; Ctrl-C ends it")
+    _host_options(serve)
+    kept = "where it keeps output, input and saved graphs (default: comfyui; not with --comfyui)"
+    serve.add_argument("--folder", type=Path, default=Path("comfyui"), metavar="DIR", help=kept)
+    serve.add_argument("--port", type=_port, default=8188, metavar="N", help="of its address (default: 8188)")
+    serve.add_argument("--cpu", action="store_true", help="compute on the CPU even where there is a GPU")
+    serve.add_argument("rest", nargs="*", metavar="-- OPTION", help="behind --: ComfyUI's own options")
+
+    doctor = commands.add_parser("doctor", help="tell what is there, and how to get what is missing")
+    _host_options(doctor)
 
     # Of all words only --host is ours, and argparse must leave it alone: pytest gets the others as they are.
     test = commands.add_parser("test", help="lint, check types, run every test", prefix_chars="\0")
@@ -103,6 +124,15 @@ def _film_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="its folder (default: output/<story name>)")
 
 
+def _host_options(parser: argparse.ArgumentParser) -> None:
+    given = os.environ.get("COMFYUI_PATH")
+    existing = "use the ComfyUI there, with its Python and models (default: $COMFYUI_PATH, else our own)"
+    parser.add_argument(
+        "--comfyui", type=Path, default=Path(given) if given else None, metavar="DIR", help=existing
+    )
+    parser.add_argument("--models", type=_folder, metavar="DIR", help="a models folder laid out as ComfyUI's")
+
+
 def _benchmarks() -> list[str]:
     return sorted(path.stem for path in (ROOT / "benchmarks").glob("*.py"))
 
@@ -112,6 +142,20 @@ def _file(word: str) -> Path:
     if not path.is_file():
         raise argparse.ArgumentTypeError(f"there is no file {word!r}")
     return path
+
+
+def _folder(word: str) -> Path:
+    path = Path(word)
+    if not path.is_dir():
+        raise argparse.ArgumentTypeError(f"there is no folder {word!r}")
+    return path
+
+
+def _port(word: str) -> int:
+    port = int(word)
+    if not 0 < port < 65536:
+        raise argparse.ArgumentTypeError(f"a port is 1 to 65535 (got {word})")
+    return port
 
 
 def _minutes(word: str) -> float:

@@ -10,12 +10,15 @@ from pathlib import Path
 
 from . import film
 from .arguments import Arguments
+from .existing import CPU, Existing, device
 from .installation import Installation, small_models
 from .packages import ROOT
 from .processes import clean_variables, die_with_parent
+from .serve import serve
+from .server import Place, has_gpu
 
 
-def run(arguments: Arguments, installed: Installation, say: Callable[[str], None]) -> int:
+def run(arguments: Arguments, installed: Installation | Existing, say: Callable[[str], None]) -> int:
     """Do what was asked; the exit code."""
     if arguments.plan:
         print(film.plan_json(arguments))
@@ -34,13 +37,25 @@ def run(arguments: Arguments, installed: Installation, say: Callable[[str], None
         from .rings import test
 
         return test(arguments.rest, installed.host, say, others=bool(arguments.host))
-    models = small_models(installed.python, installed.host, say)
+    place = _place(arguments, installed, say)
+    if arguments.command == "serve":
+        return serve(arguments, place, say)
     if arguments.command == "queue":
-        for path in film.queue(arguments, installed.host, models, say):
+        for path in film.queue(arguments, place, say):
             print(path)
     else:
-        print(f"film: {film.make(arguments, installed.host, models, say)}")
+        print(f"film: {film.make(arguments, place, say)}")
     return 0
+
+
+def _place(arguments: Arguments, installed: Installation | Existing, say: Callable[[str], None]) -> Place:
+    """The ComfyUI that was asked for and its models; the small ones are always among them."""
+    small, asked = small_models(installed.python, installed.host, say), arguments.models
+    if isinstance(installed, Existing):
+        cpu = arguments.cpu or device(installed) == CPU
+        return Place(installed.host, None, (small, asked) if asked else (small,), cpu)
+    cpu = arguments.cpu or not has_gpu()
+    return Place(installed.host, asked or small, (small,) if asked else (), cpu)
 
 
 def _script(file: Path, words: Sequence[str], host: Path) -> int:

@@ -16,6 +16,7 @@ from storymem_core.script import parse
 from . import graphs
 from .arguments import DEMO_GRAPH, Arguments
 from .graphs import Graph
+from .server import Place, Server
 
 OUTPUT = Path("output")
 SMALL = "storymem_small"
@@ -70,29 +71,28 @@ def input_names(references: Sequence[Path]) -> list[str]:
     return [f"{number}_{path.name}" for number, path in enumerate(references)]
 
 
-def make(arguments: Arguments, host: Path, models: Path, say: Callable[[str], None]) -> Path:
+def make(arguments: Arguments, place: Place, say: Callable[[str], None]) -> Path:
     """Run the film's graph, or the demo's, on a server of its own; where the film is."""
     references = dict(zip(input_names(arguments.references), arguments.references, strict=True))
     graph = filled_graph(arguments, list(references))
     shots = story.plan(parse(graphs.script(graph)), **graphs.plan_settings(graph))
     # The story's folder is a name below the server's output folder.
     output = arguments.out.resolve().parent if arguments.out else OUTPUT
-    files = _run(graph, host, models, output, say, modes=[shot.mode for shot in shots], images=references)
+    files = _run(graph, place, output, say, modes=[shot.mode for shot in shots], images=references)
     if SMALL in json.dumps(graph):
         say(NOISE)
     return next(path for path in files if path.name == "film.mp4")
 
 
-def queue(arguments: Arguments, host: Path, models: Path, say: Callable[[str], None]) -> list[Path]:
+def queue(arguments: Arguments, place: Place, say: Callable[[str], None]) -> list[Path]:
     """Run any API graph on a server of its own; the files that it saved."""
     assert arguments.graph
-    return _run(graphs.load(arguments.graph), host, models, arguments.out or OUTPUT, say)
+    return _run(graphs.load(arguments.graph), place, arguments.out or OUTPUT, say)
 
 
 def _run(
     graph: Graph,
-    host: Path,
-    models: Path,
+    place: Place,
     output: Path,
     say: Callable[[str], None],
     modes: Sequence[str] = (),
@@ -101,7 +101,6 @@ def _run(
     # Not at the top: a plan is made where there is no aiohttp.
     from .client import run, saved_files
     from .progress import Progress
-    from .server import Server
 
     progress = Progress(graph, modes)
 
@@ -110,7 +109,7 @@ def _run(
             say(line)
 
     say("starting ComfyUI ...")
-    with Server(host, models, output) as server:
+    with Server(place.host, place.models, output, more_models=place.more_models, cpu=place.cpu) as server:
         for name, path in images.items():
             shutil.copyfile(path, server.input / name)
         return saved_files(run(server.url, graph, tell), server.output)

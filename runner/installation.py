@@ -62,7 +62,7 @@ class Installation:
 
     def is_running(self) -> bool:
         """Whether this very process runs on the installation's Python."""
-        return Path(sys.prefix).resolve() == self.python.parents[1].resolve()
+        return packages.runs_on(self.python)
 
 
 def full() -> Installation:

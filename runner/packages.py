@@ -66,6 +66,11 @@ def package(requirement: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+def runs_on(python: Path) -> bool:
+    """Whether this very process runs on that Python (`bin/python` of an environment or of a system)."""
+    return Path(sys.prefix).resolve() == python.parents[1].resolve()
+
+
 def run(command: Sequence[str | Path], variables: Mapping[str, str]) -> str:
     """Run a command to its end, silently unless it fails; what it wrote.
 

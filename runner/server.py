@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import socket
@@ -13,6 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 
@@ -24,17 +26,36 @@ PACK = MappingProxyType({"storymem": ROOT})
 START_TIMEOUT = 180.0
 # What the host writes when it loses a pack; it starts all the same.
 PACK_LOST = ("(IMPORT FAILED)", "Error while calling comfy_entrypoint")
+ONE_NODE = "StoryMemScript"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A ComfyUI and its models.
+
+    Args:
+        host: its folder.
+        models: its models folder; None: it is somebody's own, with models and custom nodes of its own.
+        more_models: further models folders.
+        cpu: it can or shall not use a GPU.
+    """
+
+    host: Path
+    models: Path | None
+    more_models: tuple[Path, ...] = ()
+    cpu: bool = False
 
 
 class Server:
-    """ComfyUI with packs linked into a `custom_nodes` of its own; started on entry, stopped on exit.
+    """ComfyUI with an input folder and settings of its own; started on entry, stopped on exit.
 
     Args:
         host: ComfyUI's folder.
-        models: its models folder.
+        models: its models folder; None: see Place. With one, the packs are its only custom nodes.
         output: its output folder, made when missing.
         packs: name -> folder of the packs that it loads.
-        cpu: run on the CPU even where there is a GPU.
+        more_models: further models folders.
+        cpu: run on the CPU; by default where there is no GPU.
         arguments: more of ComfyUI's own options.
 
     Raises:
@@ -44,30 +65,29 @@ class Server:
     def __init__(
         self,
         host: Path,
-        models: Path,
+        models: Path | None,
         output: Path,
         *,
         packs: Mapping[str, Path] = PACK,
-        cpu: bool = False,
+        more_models: Sequence[Path] = (),
+        cpu: bool | None = None,
         arguments: Sequence[str] = (),
     ):
         self.output = output.absolute()
-        self._host, self._models, self._packs = host, models, packs
-        self._options = [*(["--cpu"] if cpu or not has_gpu() else []), *arguments]
+        self._host, self._models, self._packs, self._more_models = host, models, packs, more_models
+        self._options = [*(["--cpu"] if (not has_gpu() if cpu is None else cpu) else []), *arguments]
 
     def __enter__(self) -> Server:
-        if not self._models.is_dir():
+        if self._models and not self._models.is_dir():
             raise ServerError(f"There is no models folder {self._models}.")
         with ExitStack() as stack:
             self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="storymem-")))
             self.input, self.log = self.folder / "input", self.folder / "log.txt"
-            for name in ("custom_nodes", "input", "temp", "user"):
+            for name in ("input", "temp", "user"):
                 (self.folder / name).mkdir()
-            # Older versions of ComfyUI have no option for this folder.
-            (self.folder / "models").symlink_to(self._models.absolute(), target_is_directory=True)
             self.output.mkdir(parents=True, exist_ok=True)
-            for name, pack in self._packs.items():
-                (self.folder / "custom_nodes" / name).symlink_to(pack, target_is_directory=True)
+            if self._models:
+                lay_base(self.folder, self._models, self._packs)
             self.url = f"http://127.0.0.1:{free_port()}"
             log = stack.enter_context(self.log.open("w"))
             self._process = subprocess.Popen(
@@ -101,13 +121,16 @@ class Server:
 
     def _command(self) -> list[str]:
         folders = {
-            "--base-directory": self.folder,
             "--output-directory": self.output,
+            **{f"--{name}-directory": self.folder / name for name in ("input", "temp", "user")},
         }
+        if self._models:
+            folders["--base-directory"] = self.folder
         return [
             sys.executable,
             str(self._host / "main.py"),
             *(str(word) for pair in folders.items() for word in pair),
+            *with_models(self._more_models, self.folder),
             "--port",
             self.url.rpartition(":")[2],
             # In the host's own folder two servers would fight for the file.
@@ -119,26 +142,61 @@ class Server:
 
     def _wait_until_it_answers(self) -> None:
         end = time.monotonic() + START_TIMEOUT
-        while not self._answers():
+        while not answers(self.url):
             if self._process.poll() is not None:
                 raise ServerError(f"ComfyUI ended as it started:\n{self.log_tail()}")
             if time.monotonic() > end:
                 raise ServerError(f"ComfyUI did not answer in {START_TIMEOUT:.0f} s:\n{self.log_tail()}")
             time.sleep(0.1)
+        if not self._models:  # what other packs of somebody's own do is none of ours
+            if not has_pack(self.url):
+                raise ServerError(f"ComfyUI has not loaded the pack:\n{self.log_tail()}")
+            return
         lost = [line for line in self.log.read_text().splitlines() if any(sign in line for sign in PACK_LOST)]
         if lost:
             raise ServerError("ComfyUI could not load a pack:\n" + "\n".join(lost))
 
-    def _answers(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.url}/queue", timeout=5):
-                return True
-        except (urllib.error.URLError, OSError):
-            return False
-
     def _stop(self) -> None:
         self._process.kill()
         self._process.wait()
+
+
+def lay_base(folder: Path, models: Path, packs: Mapping[str, Path] = PACK) -> None:
+    """Make a base directory for ComfyUI: links to the models and to the packs in `custom_nodes`."""
+    (folder / "custom_nodes").mkdir(exist_ok=True)
+    # A link, since older versions of ComfyUI have no option for this folder.
+    links = {"models": models, **{f"custom_nodes/{name}": pack for name, pack in packs.items()}}
+    for name, target in links.items():
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).symlink_to(target.absolute(), target_is_directory=True)
+
+
+def with_models(folders: Sequence[Path], settings: Path) -> list[str]:
+    """ComfyUI's options for further models folders; the file that they name is written into `settings`."""
+    if not folders:
+        return []
+    places = {}
+    for number, models in enumerate(folders):
+        kinds = {path.name: path.name for path in sorted(models.iterdir()) if path.is_dir()}
+        places[f"storymem_{number}"] = {"base_path": str(models.absolute()), **kinds}
+    file = settings / "more_models.yaml"
+    file.write_text(json.dumps(places), encoding="utf-8")  # JSON is YAML
+    return ["--extra-model-paths-config", str(file)]
+
+
+def answers(url: str) -> bool:
+    """Whether a ComfyUI answers at this address."""
+    try:
+        with urllib.request.urlopen(f"{url}/queue", timeout=5):
+            return True
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def has_pack(url: str) -> bool:
+    """Whether the ComfyUI at this address has loaded the pack."""
+    with urllib.request.urlopen(f"{url}/object_info/{ONE_NODE}", timeout=60) as answer:
+        return ONE_NODE in json.load(answer)
 
 
 def free_port() -> int:

@@ -21,6 +21,12 @@ SCRIPT = (
 SCRIPT += '"first_frame_prompt": ["", ""], "cut": ["True", "False"]}]}'
 
 
+@pytest.fixture(autouse=True)
+def _no_existing_comfyui(monkeypatch):
+    """The tests' own variable is also that of people with a ComfyUI."""
+    monkeypatch.delenv("COMFYUI_PATH", raising=False)
+
+
 @pytest.fixture
 def script(tmp_path) -> Path:
     file = tmp_path / "tale.json"
