@@ -86,6 +86,18 @@ def spacing_input() -> io.Input:
     )
 
 
+def colour_match_input() -> io.Input:
+    return io.Int.Input(
+        "colour_match",
+        default=0,
+        min=0,
+        max=81,
+        optional=True,
+        tooltip="Over so many frames a continued shot's colours are led over from those of the shot before; 0 leaves "
+        "them as they are. It changes the film, never the stored shots.",
+    )
+
+
 def sampling_inputs() -> list[io.Input]:
     """How two experts sample: steps, cfg per expert, sampler, scheduler, shift, boundary."""
     from ..storymem_core.host.sampling import SAMPLERS, SCHEDULERS

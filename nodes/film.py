@@ -6,7 +6,7 @@ from comfy_api.latest import InputImpl, io
 
 from ..storymem_core import publish
 from ..storymem_core.host import files
-from .common import CATEGORY, StorySocket, named_errors
+from .common import CATEGORY, StorySocket, colour_match_input, named_errors
 
 
 class StoryMemShotStitch(io.ComfyNode):
@@ -36,6 +36,7 @@ class StoryMemShotStitch(io.ComfyNode):
                     max=64,
                     tooltip="Frames of cross-fade at a cut; 0 is a hard cut. Continued shots are never faded.",
                 ),
+                colour_match_input(),
             ],
             outputs=[
                 io.Video.Output(
@@ -48,8 +49,8 @@ class StoryMemShotStitch(io.ComfyNode):
 
     @classmethod
     @named_errors
-    def execute(cls, story, fps, crossfade) -> io.NodeOutput:
-        film = publish.publish(story, fps=fps, crossfade=crossfade)
+    def execute(cls, story, fps, crossfade, colour_match=0) -> io.NodeOutput:
+        film = publish.publish(story, fps=fps, crossfade=crossfade, colour_match=colour_match)
         return io.NodeOutput(
             InputImpl.VideoFromFile(str(film)), str(film), ui=files.preview(film, animated=True)
         )

@@ -18,6 +18,7 @@ from .common import (
     MemorySocket,
     ScriptSocket,
     StorySocket,
+    colour_match_input,
     named_errors,
     sampling_inputs,
     seed_input,
@@ -194,6 +195,7 @@ class StoryMemStoryLoop(io.ComfyNode):
                     tooltip="Boundary of the first shot by text-to-video.",
                 ),
                 _edits_input(),
+                colour_match_input(),
             ],
             outputs=[
                 io.Video.Output(display_name="video", tooltip="The film."),
@@ -207,7 +209,7 @@ class StoryMemStoryLoop(io.ComfyNode):
 
     @classmethod
     @named_errors
-    def execute(cls, fps: float, crossfade: int, **inputs: Any) -> io.NodeOutput:
+    def execute(cls, fps: float, crossfade: int, colour_match: int = 0, **inputs: Any) -> io.NodeOutput:
         steps = chain.loop(files.output_root(), fps=fps, crossfade=crossfade, **inputs)
         # The sub-graph's nodes take links, not values: a model passed as a value would defeat the cache.
         links = cls.hidden.dynprompt.get_node(cls.hidden.unique_id)["inputs"]
@@ -217,7 +219,8 @@ class StoryMemStoryLoop(io.ComfyNode):
             wired = {name: links[source] for name, source in step.wires.items() if source in links}
             shot = graph.node("StoryMemShot", **wired, **step.widgets, **before)
             before = {"story": shot.out(0)}
-        film = graph.node("StoryMemShotStitch", **before, fps=fps, crossfade=crossfade)
+        stitched = {"fps": fps, "crossfade": crossfade, "colour_match": colour_match}
+        film = graph.node("StoryMemShotStitch", **before, **stitched)
         shown = ui.PreviewText("\n".join(_line(number, step.widgets) for number, step in enumerate(steps, 1)))
         return io.NodeOutput(film.out(0), shot.out(0), shot.out(1), expand=graph.finalize(), ui=shown)
 

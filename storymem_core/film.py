@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from . import seams
 from .disk import replacing
 from .errors import StoryMemError
 from .stored_shot import StoredShot
@@ -47,13 +48,15 @@ def stitch(
     *,
     fps: float | Fraction = FPS,
     crossfade: int = 0,
+    colour_match: int = 0,
     title: str = "",
 ) -> FilmInfo:
     """Write the film; its file is there wholly or not at all, and the same film is the same bytes.
 
     Each shot's `dropped` frames are left out. A cut is hard, or a cross-fade in which the last `crossfade`
     frames of one shot and as many of the next become one: each faded cut shortens the film by `crossfade`
-    frames. A shot that goes on from the one before (dropped > 0) is one take with it and is never faded.
+    frames. A shot that goes on from the one before (dropped > 0) is one take with it and is never faded; its
+    first `colour_match` frames are led over from that one's colours (see `seams`).
 
     Prompts and seeds are in the file's metadata: `comment` is JSON {name, fps, crossfade, shots: [{id,
     prompt, seed, ...}]}. No more frames are in memory than the cross-fade has, beside those in the codecs.
@@ -64,21 +67,32 @@ def stitch(
     """
     fps = rate(fps)
     info = measure(shots, fps=fps, crossfade=crossfade)
-    told = {
-        "name": title,
-        "fps": float(fps),
-        "crossfade": crossfade,
-        "shots": [{name: shot.row[name] for name in _TOLD if name in shot.row} for shot in shots],
-    }
-    metadata = {"title": title, "comment": json.dumps(told)}
-    with replacing(path) as temporary:
-        encode(join(shots, crossfade), temporary, info.size, fps, metadata)
+    frames = join(shots, crossfade, colour_match)
+    _write(frames, path, shots, info, fps=fps, crossfade=crossfade, title=title)
     return info
 
 
-def write_clip(shot: StoredShot, path: Path, *, fps: float | Fraction = FPS) -> FilmInfo:
+def write_clip(
+    shot: StoredShot,
+    path: Path,
+    *,
+    fps: float | Fraction = FPS,
+    before: StoredShot | None = None,
+    colour_match: int = 0,
+) -> FilmInfo:
     """Write one shot for people: as it stands in the film, without the frames that repeat the shot before."""
-    return stitch([shot], path, fps=fps, title=shot.id)
+    fps = rate(fps)
+    info = measure([shot], fps=fps)
+    frames = shown(before, shot, colour_match)
+    _write(frames, path, [shot], info, fps=fps, crossfade=0, title=shot.id)
+    return info
+
+
+def shown(before: StoredShot | None, shot: StoredShot, colour_match: int) -> Iterator[np.ndarray]:
+    """A shot's frames as the film has them, each uint8 [H, W, 3]: from the first that repeats nothing."""
+    correct = seams.correction(before, shot, colour_match)
+    frames = islice(shot.frames(), shot.dropped, None)
+    return frames if correct is None else (correct(frame, index) for index, frame in enumerate(frames))
 
 
 def rate(fps: float | Fraction) -> Fraction:
@@ -129,13 +143,13 @@ def check_fades(shots: Sequence[tuple[str, int, int]], crossfade: int) -> None:
             )
 
 
-def join(shots: Sequence[StoredShot], crossfade: int) -> Iterator[np.ndarray]:
+def join(shots: Sequence[StoredShot], crossfade: int, colour_match: int = 0) -> Iterator[np.ndarray]:
     """The film's frames in order, each uint8 [H, W, 3]."""
     held: deque[np.ndarray] = deque()  # the end of the shot before, waiting for the frames it fades into
     fades = _fades([shot.dropped for shot in shots], crossfade)
-    for shot, fade in zip(shots, [*fades, 0], strict=True):
+    for before, shot, fade in zip([None, *shots[:-1]], shots, [*fades, 0], strict=True):
         length, fading = shot.count - shot.dropped, len(held)
-        for index, frame in enumerate(islice(shot.frames(), shot.dropped, None)):
+        for index, frame in enumerate(shown(before, shot, colour_match)):
             if index < fading:
                 frame = _mix(held.popleft(), frame, index + 1, fading + 1)
             if index < length - fade:
@@ -176,6 +190,27 @@ def encode(
             picture.pts, picture.time_base = index, 1 / fps
             container.mux(stream.encode(picture))
         container.mux(stream.encode())
+
+
+def _write(
+    frames: Iterable[np.ndarray],
+    path: Path,
+    shots: Sequence[StoredShot],
+    info: FilmInfo,
+    *,
+    fps: Fraction,
+    crossfade: int,
+    title: str,
+) -> None:
+    told = {
+        "name": title,
+        "fps": float(fps),
+        "crossfade": crossfade,
+        "shots": [{name: shot.row[name] for name in _TOLD if name in shot.row} for shot in shots],
+    }
+    metadata = {"title": title, "comment": json.dumps(told)}
+    with replacing(path) as temporary:
+        encode(frames, temporary, info.size, fps, metadata)
 
 
 def _fades(dropped: Sequence[int], crossfade: int) -> list[int]:

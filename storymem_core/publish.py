@@ -14,7 +14,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from . import contact_sheet, film
+from . import contact_sheet, film, seams
 from .disk import digest, file_sha256, read_json, replacing, write_json
 from .memory import MemoryFrame
 from .outline import Outline
@@ -38,7 +38,12 @@ class Output(NamedTuple):
 
 
 def publish(
-    story: StoryHandle, *, fps: float | Fraction = film.FPS, crossfade: int = 0, name: str = ""
+    story: StoryHandle,
+    *,
+    fps: float | Fraction = film.FPS,
+    crossfade: int = 0,
+    colour_match: int = 0,
+    name: str = "",
 ) -> Path:
     """(Re)write all that a run leaves for people, from the stored shots alone.
 
@@ -63,9 +68,10 @@ def publish(
         shown = rows(shots, story, project.outline())
         info = film.measure(shots, fps=fps, crossfade=crossfade)
         before = (read_json(folder / STORY) or {}).get("files", {})
+        marks = [mark(row) for row in shown]
         files = {
             output.name: _made(folder, output, before.get(output.name, {}))
-            for output in _outputs(shots, film.rate(fps), crossfade, name, list(map(mark, shown)))
+            for output in _outputs(shots, film.rate(fps), crossfade, name, marks, colour_match)
         }
         _remove_stale(folder, files)
         told = {
@@ -73,10 +79,12 @@ def publish(
             "name": name,
             "fps": float(film.rate(fps)),
             "crossfade": crossfade,
+            "colour_match": colour_match,
             "frames": info.frames,
             "seconds": info.seconds,
             "size": info.size,
             "shots": shown,
+            "seams": joins(shots, colour_match),
             "files": files,
         }
         write_json(folder / STORY, told)
@@ -114,15 +122,33 @@ def mark(row: Mapping[str, Any]) -> str:
     return "   ·   ".join(filter(None, parts))
 
 
+def joins(shots: Sequence[StoredShot], colour_match: int) -> list[dict[str, Any]]:
+    """story.json's seams[]: how colour and motion jump at each join, before a cross-fade mixes the frames.
+
+    `after_shot` counts from 1; the rest is `seams.Seam`.
+    """
+    triples = zip([None, *shots], shots, shots[1:], strict=False)
+    return [
+        {"after_shot": number, "cut": not shot.dropped, **seams.of(first, before, shot, colour_match)}
+        for number, (first, before, shot) in enumerate(triples, 1)
+    ]
+
+
 def _outputs(
-    shots: Sequence[StoredShot], fps: Fraction, crossfade: int, name: str, marks: Sequence[str] = ()
+    shots: Sequence[StoredShot],
+    fps: Fraction,
+    crossfade: int,
+    name: str,
+    marks: Sequence[str] = (),
+    colour_match: int = 0,
 ) -> Iterator[Output]:
     settings = {"fps": str(fps), "crossfade": crossfade, "name": name, "film": film.ENCODING}
     keys = [shot.key for shot in shots]
+    matched = [seams.VERSION, colour_match] if colour_match else []
     yield Output(
         FILM,
-        digest([settings, keys]),
-        partial(film.stitch, shots, fps=fps, crossfade=crossfade, title=name),
+        digest([settings, keys, *matched]),
+        partial(film.stitch, shots, fps=fps, crossfade=crossfade, colour_match=colour_match, title=name),
     )
     yield Output(
         SHEET,
@@ -130,10 +156,11 @@ def _outputs(
         partial(contact_sheet.write, shots, fps=fps, crossfade=crossfade, title=name, marks=marks),
     )
     for number, shot in enumerate(shots, 1):
+        before = shots[number - 2] if matched and number > 1 and shot.dropped else None
         yield Output(
             f"{CLIPS}/{number:03d}.mp4",
-            digest([str(fps), film.ENCODING, shot.key]),
-            partial(film.write_clip, shot, fps=fps),
+            digest([str(fps), film.ENCODING, shot.key, *([before.key, *matched] if before else [])]),
+            partial(film.write_clip, shot, fps=fps, before=before, colour_match=colour_match),
         )
         for place, frame in enumerate(shot.keyframes().frames, 1):
             yield Output(f"{PICTURES}/{number:03d}_{place}.png", frame.sha256, partial(_write_picture, frame))

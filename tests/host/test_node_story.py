@@ -108,12 +108,13 @@ def told(result):
 
 
 def test_the_loop_is_a_chain_of_shots_and_a_stitch(parts):
-    widgets = {"seed": 5, "overlap": 5, "keyframes": 2, "fps": 8.0, "crossfade": 3, "length": 9}
-    result, _ = loop(parts, negative_prompt="blur", **widgets)
+    widgets = {"seed": 5, "overlap": 5, "keyframes": 2, "length": 9}
+    film = {"fps": 8.0, "crossfade": 3, "colour_match": 4}
+    result, _ = loop(parts, negative_prompt="blur", **widgets, **film)
     shots, stitch = told(result)
     ids = list(result.expand)
     assert [shot.get("story") for shot in shots] == [None, [ids[0], 0], [ids[1], 0]]
-    assert stitch == {"story": [ids[2], 0], "fps": 8.0, "crossfade": 3}
+    assert stitch == {"story": [ids[2], 0], **film}
     assert list(result.values) == [[ids[3], 0], [ids[2], 0], [ids[2], 1]]
     parsed = call("StoryMemScript", text=json.dumps(SCRIPT))[0]
     seeds = [core("script").shot_seed(5, shot.id) for shot in parsed.shots[:2]]
