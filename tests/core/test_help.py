@@ -9,7 +9,13 @@ import pytest
 
 DOCS = Path(__file__).resolve().parents[2] / "js" / "docs"
 NODES = sorted(path.stem for path in DOCS.glob("*.md"))
-HEADINGS = {"Inputs": "输入", "Outputs": "输出", "Example": "示例", "Source": "来源"}
+HEADINGS = {
+    "Inputs": "输入",
+    "Outputs": "输出",
+    "Example": "示例",
+    "Source": "来源",
+    "The cast": "人物表",
+}
 
 
 def sections(page: str) -> dict[str, str]:
@@ -36,8 +42,7 @@ def test_the_chinese_page_is_the_english_one(node):
     assert chinese[""].startswith(english[""].splitlines()[0])
     for name in ("Inputs", "Outputs"):
         assert table(chinese[HEADINGS[name]]) == table(english[name])
-    for name, text in chinese.items():
-        assert re.search("[一-鿿]", text), name
+    assert all(re.search("[一-鿿]", text) for name, text in chinese.items() if name != HEADINGS["Example"])
     # What the pages name in code is the same: widgets, files, values.
     assert codes(chinese.values()) >= codes(english.values())
 
