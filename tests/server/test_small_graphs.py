@@ -33,8 +33,10 @@ def shrunk(name: str, **settings: Any) -> Graph:
     graph = {id: _shrunk(node, small) for id, node in graphs.load(API / f"{name}.json").items()}
     if not any(node["class_type"] == graphs.SCRIPT for node in graph.values()):
         return graph
-    title, first, second, *_ = graphs.script(graph).split("\n\n")
-    return graphs.with_script(graph, "\n\n".join((title, first, second)))
+    paragraphs = graphs.script(graph).split("\n\n")
+    head = [paragraph for paragraph in paragraphs if paragraph[0] in "#@"]
+    shots = [paragraph for paragraph in paragraphs if paragraph[0] not in "#@-"]
+    return graphs.with_script(graph, "\n\n".join((*head, *shots[:2])))
 
 
 def _shrunk(node: dict[str, Any], small: dict[str, Any]) -> dict[str, Any]:
