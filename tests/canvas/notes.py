@@ -188,10 +188,10 @@ REFERENCES = Note(
     """## A story of your own pictures
 
 The pictures that you load are the **oldest memory**: every shot sees them, the first one too, and they are
-never pushed out. Load your hero and your place where ComfyUI's example stands now, and write their looks
-into every prompt.
+never pushed out. Load your hero and your place where ComfyUI's example stands now.
 
-- *names* of **Memory Bank** names the pictures in their order.
+- *names* of **Memory Bank** names the pictures in their order. The script's line *@Iris [Iris]: looks* tells
+  once how Iris looks, and which pictures show her.
 - Any size and shape will do. The film's size stays that of **Story Loop**.
 - Three pictures fill the *sink*. With more raise it, or the last ones slide out in time.
 - Clear pictures work best: one person, plain light, the clothes that the story is about.
