@@ -14,7 +14,6 @@ HEADINGS = {
     "Outputs": "输出",
     "Example": "示例",
     "Source": "来源",
-    "The cast": "人物表",
 }
 
 
