@@ -1,14 +1,42 @@
-"""Edits of a memory, by hand."""
+"""A memory on a picture, and edits of it by hand."""
 
 from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..storymem_core import embedders
+from ..storymem_core import embedders, memory_sheet
 from ..storymem_core.bank_edits import edited, parse
+from ..storymem_core.project import shot_ids
 from ..storymem_core.remember import as_bank, with_references
-from .common import CATEGORY, EmbedderSocket, MemorySocket, named_errors
-from .preview import frames_preview
+from .common import CATEGORY, EmbedderSocket, MemorySocket, StorySocket, named_errors
+from .preview import images_preview, picture
+
+
+class StoryMemMemoryPreview(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="StoryMemMemoryPreview",
+            display_name="Memory Preview",
+            category=CATEGORY,
+            description="Shows a memory on one picture: each frame with its number for edits, sink, window or pinned, where "
+            "it comes from, its age, its score and what it is most like.",
+            search_aliases=["memory", "contact sheet", "bank", "keyframes", "preview"],
+            inputs=[
+                MemorySocket.Input("memory", tooltip="The memory of a bank, an edit or a shot."),
+                StorySocket.Input(
+                    "story", optional=True, tooltip="Its story: shots are then told by their numbers."
+                ),
+            ],
+            outputs=[io.Image.Output(display_name="image", tooltip="The picture, 1720 pixels wide.")],
+            is_output_node=True,
+        )
+
+    @classmethod
+    @named_errors
+    def execute(cls, memory, story=None) -> io.NodeOutput:
+        sheet = picture(memory_sheet.draw(as_bank(memory), () if story is None else shot_ids(story)))
+        return io.NodeOutput(sheet, ui=images_preview(sheet, cls))
 
 
 class StoryMemMemoryEdit(io.ComfyNode):
@@ -49,7 +77,7 @@ class StoryMemMemoryEdit(io.ComfyNode):
         bank = edited(as_bank(memory), parse(edits))
         if images is not None:
             bank = with_references(bank, images, embedder or embedders.default(), [name] * len(images))
-        return io.NodeOutput(bank, ui=frames_preview([frame.pixels for frame in bank.frames], cls))
+        return io.NodeOutput(bank, ui=images_preview(picture(memory_sheet.draw(bank)), cls))
 
 
-NODES = [StoryMemMemoryEdit]
+NODES = [StoryMemMemoryPreview, StoryMemMemoryEdit]

@@ -7,11 +7,17 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from comfy_api.latest import io, ui
+from PIL.Image import Image
 
 
 def images_preview(images: torch.Tensor, node: type[io.ComfyNode]) -> dict:
     """An IMAGE batch on the node; the host's own preview fails where no image is left."""
     return ui.PreviewImage(images, cls=node).as_dict() if len(images) else {"images": []}
+
+
+def picture(image: Image) -> torch.Tensor:
+    """A drawn picture (RGB) as the host's IMAGE, [1, H, W, 3]."""
+    return torch.from_numpy(np.array(image)).float().div(255).unsqueeze(0)
 
 
 def frames_preview(frames: Sequence[np.ndarray], node: type[io.ComfyNode]) -> dict:

@@ -122,7 +122,7 @@ def update(bank: MemoryBank, frames: Sequence[MemoryFrame], threshold: float) ->
     _same_embedder((*bank.frames, *frames), bank.embedder)
     if not math.isfinite(threshold):
         raise StoryMemError("threshold must be a number", value=threshold, remedy="Use the embedder's own.")
-    nearest = [_nearest(frame, bank.frames) for frame in frames]
+    nearest = [likeness(frame, bank.frames) for frame in frames]
     fresh = [i for i, near in enumerate(nearest) if near is None or near <= threshold]
     everything = (*bank.frames, *(frames[i] for i in fresh))
     too_many = max(0, len(everything) - bank.capacity)
@@ -140,7 +140,9 @@ def update(bank: MemoryBank, frames: Sequence[MemoryFrame], threshold: float) ->
     )
 
 
-def _nearest(frame: MemoryFrame, others: Sequence[MemoryFrame]) -> float | None:
+def likeness(frame: MemoryFrame, others: Sequence[MemoryFrame]) -> float | None:
+    """The cosine of a frame to that of the others which it is most like; None if there are none."""
+
     def unit(embedding: np.ndarray) -> np.ndarray:
         return embedding.astype(np.float64) / np.linalg.norm(embedding.astype(np.float64))
 

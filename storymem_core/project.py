@@ -75,6 +75,11 @@ class Story(NamedTuple):
         return StoredMemory(self.folder, self.keys[begin], self.keys[begin + 1 :])
 
 
+def shot_ids(story: Story) -> tuple[str, ...]:
+    """The ids of a story's shots, in order."""
+    return tuple(Project.there(story.folder).given(story.keys))
+
+
 class StoredMemory(NamedTuple):
     """The memory after a stored shot, as nodes hand it on."""
 

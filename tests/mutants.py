@@ -136,8 +136,8 @@ MUTANTS = (
     Mutant(
         "dedupe against the last frame only",
         "storymem_core/memory.py",
-        "_nearest(frame, bank.frames) for frame in frames",
-        "_nearest(frame, bank.frames[-1:]) for frame in frames",
+        "likeness(frame, bank.frames) for frame in frames",
+        "likeness(frame, bank.frames[-1:]) for frame in frames",
         "tests/core/test_memory.py::test_a_frame_like_any_frame_of_memory_is_left_out",
     ),
     Mutant(

@@ -13,7 +13,7 @@ IDS = (
     "StoryMemScript", "StoryMemMemoryBank", "StoryMemKeyframeSelect", "StoryMemAestheticFilter",
     "StoryMemEmbedderLoader", "StoryMemTextEncoderLoader", "StoryMemM2VLora", "StoryMemApplyMemory",
     "StoryMemShotConditioning", "StoryMemM2VSampler", "StoryMemShotStitch", "StoryMemShot",
-    "StoryMemStoryLoop", "StoryMemMemoryEdit",
+    "StoryMemStoryLoop", "StoryMemMemoryEdit", "StoryMemMemoryPreview",
 )  # fmt: skip
 SOCKETS = {
     "MODEL", "CLIP", "VAE", "CONDITIONING", "LATENT", "IMAGE", "VIDEO", "STORYMEM_SCRIPT", "STORYMEM_MEMORY",
@@ -67,6 +67,7 @@ REQUIRED = {
     "StoryMemScript": set(),
     "StoryMemMemoryBank": set(),
     "StoryMemMemoryEdit": {"memory"},
+    "StoryMemMemoryPreview": {"memory"},
     "StoryMemKeyframeSelect": {"images"},
     "StoryMemAestheticFilter": set(),
     "StoryMemEmbedderLoader": set(),

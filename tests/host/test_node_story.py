@@ -212,9 +212,20 @@ def test_memory_edit_edits_any_memory_and_adds_pictures(parts):
         embedder=Pixels(),
     )  # fmt: skip
     bank = result[0]
-    assert len(bank.frames) == len(before.frames) + 1 == len(shown(result))
+    assert len(bank.frames) == len(before.frames) + 1
+    assert shown(result)[0].shape[1] == 1720
     assert bank.frames[0].pinned and not memory.load().frames[0].pinned
     assert (bank.frames[-1].origin.source, bank.frames[-1].origin.shot) == ("reference", "hero")
+
+
+def test_memory_preview_is_the_cores_sheet(parts):
+    story, memory = shot(parts).values
+    result = call("StoryMemMemoryPreview", memory=memory, story=story)
+    expected = np.asarray(core("memory_sheet").draw(memory.load(), ["shot-1"]))
+    assert np.array_equal(shown(result)[0], expected)
+    assert np.array_equal((result[0][0] * 255).round().byte().numpy(), expected)
+    alone = call("StoryMemMemoryPreview", memory=memory)
+    assert not np.array_equal(shown(alone)[0], expected), "without its story a shot is told by its id"
 
 
 def test_a_bank_starts_from_what_a_story_remembers(parts):
