@@ -5,15 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from . import film
 from .disk import replacing
-from .lettering import Lettering
 from .memory import MemoryBank
 from .stored_shot import StoredShot
+from .strip import (
+    FAINT,
+    GUTTER,
+    HEADER,
+    INK,
+    INNER,
+    LINE,
+    MARGIN,
+    MARKED,
+    PAD,
+    PAPER,
+    SOFT,
+    TEXT,
+    WIDTH,
+    Letters,
+    Strip,
+    all_letters,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -22,13 +37,8 @@ if TYPE_CHECKING:
 LOOK = 1
 """Raise it when the picture of the same shots changes."""
 
-_WIDTH, _MARGIN, _TEXT, _GUTTER, _GAP = 1720, 56, 380, 44, 10
-_INNER = _WIDTH - 2 * _MARGIN
-_PICTURES = _INNER - _TEXT - _GUTTER
-_HEADER, _PAD, _PROMPT_LINES, _HIGHEST = 164, 30, 12, 30_000
-_TALLEST_FRAME, _TALLEST_MEMORY, _NARROWEST, _MEMORY_COLUMNS = 196, 132, 84, 10
-_PAPER, _INK, _SOFT, _FAINT, _LINE = "#fbfaf8", "#1c1c1e", "#5a5a61", "#85858c", "#dedad3"
-_MARKED = "#b3372f"
+_PROMPT_LINES, _HIGHEST = 12, 30_000
+_TALLEST_FRAME, _TALLEST_MEMORY, _MEMORY_COLUMNS = 196, 132, 10
 _MODES = {
     "t2v": ("cut, from text alone", "#6b4fa0"),
     "m2v": ("cut", "#2f6db3"),
@@ -71,13 +81,13 @@ def draw(
     """
     from PIL import Image, ImageDraw
 
-    letters = _Letters(Lettering(46), Lettering(40), Lettering(18), Lettering(15))
+    letters = all_letters()
     numbers = {shot.id: number for number, shot in enumerate(shots, 1)}
     marked = zip(shots, marks or [""] * len(shots), strict=True)
     rows = [_Row(shot, number, numbers, letters, mark) for number, (shot, mark) in enumerate(marked, 1)]
     columns = _columns(rows)
-    height = _HEADER + max(sum(row.height for row in column) for column in columns) + _PAD
-    sheet = Image.new("RGB", (_WIDTH * len(columns), height), _PAPER)
+    height = HEADER + max(sum(row.height for row in column) for column in columns) + PAD
+    sheet = Image.new("RGB", (WIDTH * len(columns), height), PAPER)
     canvas = ImageDraw.Draw(sheet)
     info = film.measure(shots, fps=fps, crossfade=crossfade)
     facts = (
@@ -87,42 +97,35 @@ def draw(
         f"{info.frames} frames at {float(fps):g} a second",
         f"{info.size[0]} x {info.size[1]}",
     )
-    letters.title.draw(canvas, (_MARGIN, 40), letters.title.fit(title or "Untitled", _INNER), _INK)
-    letters.body.draw(canvas, (_MARGIN, 108), "   ·   ".join(facts), _SOFT)
+    letters.title.draw(canvas, (MARGIN, 40), letters.title.fit(title or "Untitled", INNER), INK)
+    letters.body.draw(canvas, (MARGIN, 108), "   ·   ".join(facts), SOFT)
     for number, column in enumerate(columns):
-        y = _HEADER
+        y = HEADER
         for row in column:
-            row.draw(sheet, canvas, _WIDTH * number + _MARGIN, y)
+            row.draw(sheet, canvas, WIDTH * number + MARGIN, y)
             y += row.height
     return sheet
-
-
-class _Letters(NamedTuple):
-    title: Lettering
-    number: Lettering
-    body: Lettering
-    small: Lettering
 
 
 class _Row:
     """One shot's row: small pictures, and texts broken into lines, so that its height is known at once."""
 
     def __init__(
-        self, shot: StoredShot, number: int, numbers: Mapping[str, int], letters: _Letters, mark: str
+        self, shot: StoredShot, number: int, numbers: Mapping[str, int], letters: Letters, mark: str
     ):
         self.shot, self.number, self.letters, self.mark = shot, number, letters, mark
-        self.prompt = letters.body.wrap(str(shot.row.get("prompt", "")), _TEXT, _PROMPT_LINES)
+        self.prompt = letters.body.wrap(str(shot.row.get("prompt", "")), TEXT, _PROMPT_LINES)
         width, height = shot.size
         columns = 6 if width > 1.2 * height else 8
         indices = spread(shot.dropped, shot.count, columns)
-        self.frames = _Strip(
+        self.frames = Strip(
             [(frame, (str(index),)) for frame, index in zip(shot.pick(indices), indices, strict=True)],
             columns,
             _TALLEST_FRAME,
             letters.small,
         )
         bank = shot.seen()
-        self.memory = _Strip(
+        self.memory = Strip(
             [(frame.pixels, came_from(bank, place, numbers)) for place, frame in enumerate(bank.frames)],
             _MEMORY_COLUMNS,
             _TALLEST_MEMORY,
@@ -132,76 +135,37 @@ class _Row:
     @property
     def height(self) -> int:
         text = 66 + 26 * len(self.prompt) + 12 + 2 * 22
-        return 2 * _PAD + max(text, self.frames.height + 34 + self.memory.height)
+        return 2 * PAD + max(text, self.frames.height + 34 + self.memory.height)
 
     def draw(self, sheet: Image, canvas: ImageDraw, left: int, y: int) -> None:
         """Draw the row with its top left corner at (left, y)."""
         row, letters = self.shot.row, self.letters
-        canvas.line((left, y, left + _INNER, y), fill=_LINE, width=2)
-        y += _PAD
+        canvas.line((left, y, left + INNER, y), fill=LINE, width=2)
+        y += PAD
         number = str(self.number)
-        letters.number.draw(canvas, (left, y - 6), number, _INK)
-        kind, colour = _MODES.get(str(row.get("mode")), (str(row.get("mode", "")), _SOFT))
+        letters.number.draw(canvas, (left, y - 6), number, INK)
+        kind, colour = _MODES.get(str(row.get("mode")), (str(row.get("mode", "")), SOFT))
         x = left + letters.number.width(number) + 16
-        letters.small.draw(canvas, (x, y), letters.small.fit(kind, _TEXT), colour)
+        letters.small.draw(canvas, (x, y), letters.small.fit(kind, TEXT), colour)
         letters.small.draw(
-            canvas, (x, y + 20), f"scene {row.get('scene', 1)}   ·   {row.get('mode', '')}", _FAINT
+            canvas, (x, y + 20), f"scene {row.get('scene', 1)}   ·   {row.get('mode', '')}", FAINT
         )
-        letters.small.draw(canvas, (x, y + 40), letters.small.fit(self.mark, _TEXT), _MARKED)
+        letters.small.draw(canvas, (x, y + 40), letters.small.fit(self.mark, TEXT), MARKED)
         below = y + 66
         for line in self.prompt:
-            letters.body.draw(canvas, (left, below), line, _INK)
+            letters.body.draw(canvas, (left, below), line, INK)
             below += 26
         repeated = f", {self.shot.dropped} repeated" if self.shot.dropped else ""
         for line in (f"{self.shot.count} frames made{repeated}", f"seed {row.get('seed', '')}"):
-            letters.small.draw(canvas, (left, below + 12), line, _FAINT)
+            letters.small.draw(canvas, (left, below + 12), line, FAINT)
             below += 22
-        x = left + _TEXT + _GUTTER
+        x = left + TEXT + GUTTER
         self.frames.draw(sheet, canvas, x, y)
         y += self.frames.height
         seen = len(self.memory.pictures)
         told = f"saw {_counted(seen, 'frame')} of memory" if seen else "saw no memory"
-        letters.small.draw(canvas, (x, y + 6), told, _SOFT)
+        letters.small.draw(canvas, (x, y + 6), told, SOFT)
         self.memory.draw(sheet, canvas, x, y + 34)
-
-
-class _Strip:
-    """Pictures side by side, each with lines of text below it, in as many lines as they need."""
-
-    def __init__(
-        self,
-        pictures: Sequence[tuple[np.ndarray, Sequence[str]]],
-        columns: int,
-        tallest: int,
-        letters: Lettering,
-    ):
-        from PIL import Image
-
-        self.columns, self.letters = columns, letters
-        self.pictures = []
-        self.wide, self.tall = _NARROWEST, 0
-        for pixels, lines in pictures:
-            image = Image.fromarray(pixels)
-            size = _fitted(image.size, (_PICTURES + _GAP) // columns - _GAP, tallest)
-            self.pictures.append((image.resize(size, Image.Resampling.LANCZOS), lines))
-            self.wide = max(self.wide, size[0])
-            self.tall = max(self.tall, size[1] + 6 + 20 * len(lines))
-
-    @property
-    def height(self) -> int:
-        return -(-len(self.pictures) // self.columns) * (self.tall + _GAP)
-
-    def draw(self, sheet: Image, canvas: ImageDraw, left: int, top: int) -> None:
-        """Draw the strip with its top left corner at (left, top)."""
-        for place, (image, lines) in enumerate(self.pictures):
-            down, right = divmod(place, self.columns)
-            x, y = left + right * (self.wide + _GAP), top + down * (self.tall + _GAP)
-            sheet.paste(image, (x, y))
-            canvas.rectangle((x, y, x + image.width - 1, y + image.height - 1), outline=_LINE)
-            for line, text in enumerate(lines):
-                fitted = self.letters.fit(text, self.wide)
-                colour = _SOFT if line == 0 else _FAINT
-                self.letters.draw(canvas, (x, y + image.height + 4 + 20 * line), fitted, colour)
 
 
 def _columns(rows: Sequence[_Row]) -> list[list[_Row]]:
@@ -231,12 +195,6 @@ def came_from(bank: MemoryBank, place: int, numbers: Mapping[str, int]) -> tuple
     if origin.source == "reference":
         return origin.shot, role
     return f"shot {numbers.get(origin.shot, origin.shot)}", f"frame {origin.frame}", role
-
-
-def _fitted(size: tuple[int, int], width: int, tallest: int) -> tuple[int, int]:
-    """A size of the same shape, as wide as it may be."""
-    scale = min(width / size[0], tallest / size[1])
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
 def _counted(count: int, thing: str) -> str:

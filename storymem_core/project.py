@@ -118,16 +118,16 @@ class Project:
 
     @classmethod
     def there(cls, folder: str | Path) -> Project:
-        """Open the folder of a story that was told before.
+        """Open the folder of a story that is there already.
 
         Raises:
-            StoryMemError: it is there no longer; and what `open` raises.
+            StoryMemError: there is none; and what `open` raises.
         """
         if not (Path(folder) / "store").is_dir():
             raise StoryMemError(
-                "this story's folder is no longer there; was it moved or renamed while the story was told?",
+                "there is no story in this folder; was it moved or renamed?",
                 value=str(folder),
-                remedy="Run the story again with the folder's new name as its project, or move it back.",
+                remedy="Run the story first, or with the folder's present name as its project.",
             )
         return cls.open(folder)
 
@@ -215,15 +215,14 @@ class Project:
                 remove(replaced)
         return self.stored(key)
 
-    def copies(self, shot_id: str) -> list[StoredShot]:
-        """Every stored copy of a shot by its record, oldest first; its frames may be damaged (see `find`)."""
+    def copies(self) -> list[StoredShot]:
+        """Every stored shot by its record, oldest first; its frames may be damaged (see `find`)."""
         found = []
         for path in self._store.glob(f"[0-9a-f]*/{RECORD}"):
             with suppress(Damaged):  # `find` tells of it, should it be needed
                 found.append((path.stat().st_mtime_ns, glance(path.parent)))
-        of_this_id = [(age, shot) for age, shot in found if shot.row.get("id") == shot_id]
         # By the record's own time first: a copied folder may have lost those of its files.
-        return [shot for _, shot in sorted(of_this_id, key=lambda one: (one[1].made, one[0], one[1].key))]
+        return [shot for _, shot in sorted(found, key=lambda one: (one[1].made, one[0], one[1].key))]
 
     def given(self, keys: Sequence[str]) -> dict[str, tuple[int, ...]]:
         """What stored shots gave to the memory, in order: each one's id -> the numbers of its frames."""
@@ -237,7 +236,7 @@ class Project:
             None if no shot of this id was ever stored: it is new. ("stored copy",) if nothing differs but the
             stored copy is missing or damaged.
         """
-        copies = self.copies(shot_id)
+        copies = [copy for copy in self.copies() if copy.id == shot_id]
         return (differences(copies[-1].made_of, made_of) or ("stored copy",)) if copies else None
 
     def outline(self) -> Outline:

@@ -6,7 +6,7 @@ NODES = [
     "StoryMemScript", "StoryMemMemoryBank", "StoryMemKeyframeSelect", "StoryMemAestheticFilter",
     "StoryMemEmbedderLoader", "StoryMemTextEncoderLoader", "StoryMemM2VLora", "StoryMemApplyMemory",
     "StoryMemShotConditioning", "StoryMemM2VSampler", "StoryMemShotStitch", "StoryMemShot",
-    "StoryMemStoryLoop",
+    "StoryMemStoryLoop", "StoryMemStoryProject",
 ]  # fmt: skip
 
 

@@ -13,7 +13,7 @@ IDS = (
     "StoryMemScript", "StoryMemMemoryBank", "StoryMemKeyframeSelect", "StoryMemAestheticFilter",
     "StoryMemEmbedderLoader", "StoryMemTextEncoderLoader", "StoryMemM2VLora", "StoryMemApplyMemory",
     "StoryMemShotConditioning", "StoryMemM2VSampler", "StoryMemShotStitch", "StoryMemShot",
-    "StoryMemStoryLoop", "StoryMemMemoryEdit", "StoryMemMemoryPreview",
+    "StoryMemStoryLoop", "StoryMemMemoryEdit", "StoryMemMemoryPreview", "StoryMemStoryProject",
 )  # fmt: skip
 SOCKETS = {
     "MODEL", "CLIP", "VAE", "CONDITIONING", "LATENT", "IMAGE", "VIDEO", "STORYMEM_SCRIPT", "STORYMEM_MEMORY",
@@ -78,6 +78,7 @@ REQUIRED = {
     "StoryMemM2VSampler": {"high_noise_model", "low_noise_model", "positive", "negative", "vae"},
     "StoryMemShotStitch": {"story"},
     "StoryMemShot": {"high_noise_model", "low_noise_model", "clip", "vae"},
+    "StoryMemStoryProject": set(),
     "StoryMemStoryLoop": {"script", "high_noise_model", "low_noise_model", "clip", "vae"},
 }
 

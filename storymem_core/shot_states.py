@@ -1,0 +1,144 @@
+"""What there is of each shot of a story, and what of it is stale: its stored copies against what is asked.
+
+Looking needs no models: a copy is held against the story's outline and against the shots before it. What only
+the models know (another LoRA, another filter) shows when the story is run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+from .disk import read_json
+from .frames import dropped
+from .outline import Decision
+from .project import Project, Story
+from .script import take_seed
+from .stored_shot import StoredShot, differences
+from .story_folder import STORY
+from .takes import Standing
+
+
+class ShotState(NamedTuple):
+    """What there is of one shot."""
+
+    id: str
+    prompt: str
+    decision: Decision
+    takes: Mapping[int, StoredShot]
+    """The takes that are made, each by the copy of it that fits best."""
+    standing: Standing | None
+    """The copy that stands for the shot in the film; None if it has to be made."""
+    stays: bool
+    """The next run leaves that copy as it is, stale or not."""
+
+    @property
+    def told(self) -> str:
+        """Its state in a few words."""
+        if self.standing is None:
+            return "locked, and its copy is gone or damaged" if self.decision.locked else "not made yet"
+        stale = ", ".join(self.standing.stale)
+        if self.decision.locked:
+            return f"locked, stale: {stale}" if stale else "locked"
+        if self.stays:
+            return f"kept, stale: {stale}" if stale else "kept"
+        return f"stale: {stale}; the next run makes it again" if stale else "made"
+
+
+def look(project: Project) -> tuple[ShotState, ...]:
+    """Each shot of the story in order, as it was last asked for.
+
+    Raises:
+        StoryMemError: the record of what was decided is damaged.
+    """
+    outline = project.outline()
+    copies = project.copies()
+    before: Story | None = Story(str(project.folder))
+    states = []
+    for asked in outline.shots or _told(project):
+        own = [copy for copy in copies if copy.id == asked["shot_id"]]
+        state = _state(project, asked, outline.of(asked["shot_id"]), own, before)
+        states.append(state)
+        known = before is not None and state.standing is not None
+        before = so_far([state], before) if known else None
+    return tuple(states)
+
+
+def so_far(states: Iterable[ShotState], story: Story) -> Story:
+    """A story goes on by the shots that are there: it can be stitched at any time."""
+    for state in states:
+        if state.standing is not None:
+            story = story.added(state.standing.shot.key, True, state.standing.stale)
+    return story
+
+
+def report(name: str, states: Sequence[ShotState]) -> str:
+    """A line for each shot: its take, how many there are, and its state."""
+    if not states:
+        return f"{name}: nothing is told here yet"
+    made = sum(state.standing is not None for state in states)
+    lines = [
+        f"{number}. {state.id}: take {state.decision.take} ({len(state.takes)} made), {state.told}"
+        for number, state in enumerate(states, 1)
+    ]
+    return "\n".join([f"{name}: {made} of {len(states)} shots made", *lines])
+
+
+def _state(
+    project: Project,
+    asked: Mapping[str, Any],
+    decision: Decision,
+    copies: Sequence[StoredShot],
+    before: Story | None,
+) -> ShotState:
+    memory = cache(lambda: [frame.sha256 for frame in before.memory().load().frames] if before else [])
+
+    def judged(copy: StoredShot) -> Standing:
+        return Standing(copy, (*_changed(copy, asked), *_inherited(copy, asked, before, memory)))
+
+    whole = [judged(copy) for copy in copies if project.find(copy.key) is not None]
+    # Of a take the newest that fits, or else the newest: the last one of each wins.
+    takes = {one.shot.take: one for one in sorted(whole, key=lambda one: not one.stale)}
+    held = next((one for one in whole if one.shot.key == decision.held), None)
+    if held is not None and not decision.locked and _changed(held.shot, asked):
+        held = None
+    return ShotState(
+        asked["shot_id"],
+        str(asked.get("prompt", "")),
+        decision,
+        {take: one.shot for take, one in sorted(takes.items())},
+        held or takes.get(decision.take),
+        held is not None,
+    )
+
+
+def _changed(copy: StoredShot, asked: Mapping[str, Any]) -> tuple[str, ...]:
+    """What is asked for otherwise than when a copy was made, of all that needs no models to know."""
+    told = {name.replace("_", " "): value for name, value in asked.items()}
+    if "seed" in told:
+        told["seed"] = take_seed(told["seed"], copy.take)
+    names = [name for name in copy.made_of if name in told]
+    changed = differences({name: copy.made_of[name] for name in names}, {name: told[name] for name in names})
+    starts = copy.dropped if "cut" not in asked else dropped(asked["cut"], asked["overlap"])
+    return changed if starts == copy.dropped else (*changed, "mode")
+
+
+def _inherited(
+    copy: StoredShot, asked: Mapping[str, Any], before: Story | None, memory: Callable[[], list[str]]
+) -> tuple[str, ...]:
+    """What a copy has from the shots before it that is no longer so. Nothing where that is not known."""
+    if before is None or not before.keys:
+        return ()
+    follows = copy.row.get("follows")
+    if follows == before.keys[-1] and not before.stale[-1]:
+        return ()
+    start = ("start frames",) if copy.dropped and follows not in (None, before.keys[-1]) else ()
+    seen = [frame.sha256 for frame in copy.seen().frames]
+    return (*start, *(("memory",) if seen != memory() else ()))
+
+
+def _told(project: Project) -> list[Mapping[str, Any]]:
+    """The shots of the last film, where they were made one by one."""
+    rows = (read_json(project.folder / STORY) or {}).get("shots", [])
+    return [{"shot_id": row["id"], "prompt": row["prompt"]} for row in rows]

@@ -1,0 +1,122 @@
+"""A story's folder by its node: takes, stale shots and locks, with the loop that makes them."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from node_calls import SMALL, Pixels, call, images, run_expansion, shown
+
+SCRIPT = "# Ink\n\nA desk.\n\n[continue] A pen.\n\nRain."
+WIRES = ("high_noise_model", "low_noise_model", "clip", "vae")
+
+
+@pytest.fixture(autouse=True)
+def folders(pack, output):
+    return output
+
+
+def tell(parts, script=None, **widgets):
+    """Run the story; the story node's handle, and story.json's rows."""
+    given = {name: parts[name] for name in WIRES} | {"embedder": Pixels()}
+    given["script"] = script or call("StoryMemScript", text=SCRIPT)[0]
+    links = {name: [f"from {name}", 0] for name in given}
+    loop = call("StoryMemStoryLoop", links, **SMALL, **given, **widgets)
+    run_expansion(loop, {f"from {name}": value for name, value in given.items()})
+
+
+def rows(output, name="Ink"):
+    return json.loads((output / name / "story.json").read_text())["shots"]
+
+
+def project(action="look", shot="", take=1, name="Ink"):
+    return call("StoryMemStoryProject", project=name, action=action, shot=shot, take=take)
+
+
+def column(output, name):
+    return [row[name] for row in rows(output)]
+
+
+def test_a_shot_is_rolled_again_and_later_ones_are_a_persons_choice(parts, output):
+    tell(parts)
+    first = column(output, "key")
+    seed = column(output, "seed")
+    project("take", "1", 2)
+    tell(parts)
+    assert column(output, "take") == [2, 1, 1]
+    assert column(output, "reused") == [False, True, True]
+    assert column(output, "stale")[0] == [] and column(output, "stale")[1] == ["start frames", "memory"]
+    assert column(output, "seed")[0] != seed[0] and column(output, "seed")[1:] == seed[1:]
+
+    report = project("redo", "2")[3]
+    assert "1. " in report and "take 2 (2 made), made" in report
+    assert "stale: start frames, memory; the next run makes it again" in report
+    tell(parts)
+    assert column(output, "reused") == [True, False, True]
+    assert [bool(stale) for stale in column(output, "stale")] == [False, False, True]
+
+    project("lock", "3")
+    tell(parts, negative_prompt="fog")
+    assert column(output, "locked") == [False, False, True]
+    assert column(output, "reused") == [False, False, True]
+    assert column(output, "key")[2] == first[2]
+    project("unlock", "3")
+    project("take", "1", 1)
+    project("redo", "all")
+    tell(parts)
+    assert column(output, "key") == first
+
+
+def test_a_story_goes_on_from_its_folder_alone_and_is_stitched_from_what_is_there(parts, output):
+    tell(parts)
+    name, story, script, report, sheet = project().values
+    assert (name, script.name, len(story.keys)) == ("Ink", "Ink", 3)
+    assert report.splitlines()[0] == "Ink: 3 of 3 shots made"
+    (picture,) = shown(project())
+    assert np.array_equal(picture, (sheet[0].numpy() * 255).round().astype(np.uint8))
+    tell(parts, script=script, project=name)
+    assert column(output, "reused") == [True] * 3
+
+    (output / "Ink" / "store" / story.keys[1] / "shot.json").unlink()
+    film = call("StoryMemShotStitch", story=project()[1])
+    assert len(film[0].get_components().images) == 10
+    assert len(rows(output)) == 2
+
+
+def test_what_was_made_by_hand_has_takes_too(parts, output):
+    models = {name: parts[name] for name in WIRES}
+    given = {
+        **models,
+        **SMALL,
+        "embedder": Pixels(),
+        "prompt": "A desk.",
+        "project": "hand",
+        "shot_id": "desk",
+    }
+    first = call("StoryMemShot", **given)[0]
+    call("StoryMemShotStitch", story=first)
+    project("take", "desk", 2, name="hand")
+    second = call("StoryMemShot", **given)[0]
+    assert second.keys != first.keys and second.reused == (False,)
+    assert second.shots()[0].row["take"] == 2
+    project("take", "desk", 1, name="hand")
+    assert call("StoryMemShot", **given)[0].keys == first.keys
+
+
+def test_before_the_first_run_there_is_nothing_to_see(output):
+    result = project(name="nothing")
+    assert result[1].keys == () and result[2] is None
+    assert result.ui["text"] == ("nothing: nothing is told here yet",)
+    assert not list(output.iterdir())
+
+
+def test_a_take_with_a_start_of_its_own(parts, output):
+    """A first shot that goes on from given frames keeps them in each take."""
+    models = {name: parts[name] for name in WIRES}
+    given = {**models, **SMALL, "embedder": Pixels(), "prompt": "On.", "project": "on", "shot_id": "on"}
+    given |= {"cut": False, "start_frames": images(1)}
+    call("StoryMemShotStitch", story=call("StoryMemShot", **given)[0])
+    project("take", "1", 2, name="on")
+    (stored,) = call("StoryMemShot", **given)[0].shots()
+    assert (stored.dropped, stored.take) == (1, 2)
