@@ -60,8 +60,7 @@ def look(project: Project) -> tuple[ShotState, ...]:
         own = [copy for copy in copies if copy.id == asked["shot_id"]]
         state = _state(project, asked, outline.of(asked["shot_id"]), own, before)
         states.append(state)
-        known = before is not None and state.standing is not None
-        before = so_far([state], before) if known else None
+        before = so_far([state], before) if before and state.standing else None
     return tuple(states)
 
 
