@@ -98,6 +98,16 @@ def marks(bank: MemoryBank) -> dict[str, Any]:
     return {name: value for name, value in zip(MARKS, found, strict=True) if value}
 
 
+MEMORY = ("memory", "memory sink", "memory capacity", *MARKS)
+"""The names of `account`."""
+
+
+def account(bank: MemoryBank) -> dict[str, Any]:
+    """All of a bank that makes a shot which sees it, by the names under which people are told of a change."""
+    frames = [frame.sha256 for frame in bank.frames]
+    return {"memory": frames, "memory sink": bank.sink, "memory capacity": bank.capacity, **marks(bank)}
+
+
 class RejectedFrame(NamedTuple):
     frame: MemoryFrame
     reason: str

@@ -27,7 +27,7 @@ from .host import conditioning, fingerprint, lora, prompt, sampling, vae
 from .host.memory import I2V_CHANNELS, T2V_CHANNELS, give_memory, input_channels, kind
 from .host.vae import check_vae
 from .lora_doubts import warnings
-from .memory import MemoryBank, MemoryFrame, marks, quantise
+from .memory import MemoryBank, MemoryFrame, account, quantise
 from .outline import FIRST_TAKE, Decision
 from .positions import memory_positions, temporal_positions
 from .project import Project
@@ -195,10 +195,7 @@ def of_the_story(
         "seed": plan.seed,
         "length": plan.frames,
         "start frames": None if start is None else hashlib.sha256(start.tobytes()).hexdigest(),
-        "memory": [frame.sha256 for frame in seen.frames],
-        "memory sink": seen.sink,
-        "memory capacity": seen.capacity,
-        **marks(seen),
+        **account(seen),
         "embedder": choice.embedder.name,
         "embedder's threshold": choice.embedder.threshold,
         "filter": None if choice.filter is None else choice.filter.summary,

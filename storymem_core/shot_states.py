@@ -6,12 +6,13 @@ the models know (another LoRA, another filter) shows when the story is run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from . import story_edits
 from .disk import read_json
 from .frames import dropped
+from .memory import MEMORY, account
 from .outline import Decision
 from .project import Project, Story
 from .script import take_seed
@@ -91,10 +92,10 @@ def _state(
     copies: Sequence[StoredShot],
     before: Story | None,
 ) -> ShotState:
-    memory = cache(lambda: [frame.sha256 for frame in before.memory().load().frames] if before else [])
+    seen = _memory(project, asked, before) if copies else {}
 
     def judged(copy: StoredShot) -> Standing:
-        return Standing(copy, (*_changed(copy, asked), *_inherited(copy, asked, before, memory)))
+        return Standing(copy, (*_changed(copy, asked), *_inherited(copy, before, seen)))
 
     whole = [judged(copy) for copy in copies if project.find(copy.key) is not None]
     # Of a take the newest that fits, or else the newest: the last one of each wins.
@@ -123,18 +124,22 @@ def _changed(copy: StoredShot, asked: Mapping[str, Any]) -> tuple[str, ...]:
     return changed if starts == copy.dropped else (*changed, "mode")
 
 
-def _inherited(
-    copy: StoredShot, asked: Mapping[str, Any], before: Story | None, memory: Callable[[], list[str]]
-) -> tuple[str, ...]:
-    """What a copy has from the shots before it that is no longer so. Nothing where that is not known."""
+def _memory(project: Project, asked: Mapping[str, Any], before: Story | None) -> dict[str, Any]:
+    """What a shot would see of those before it; nothing where that is not known."""
+    if before is None or not before.keys:
+        return {}
+    bank = before.memory().load()
+    edits = asked.get("memory_edits", "")
+    return account(story_edits.seen_by_next(bank, edits, project.given(before.keys)) if edits else bank)
+
+
+def _inherited(copy: StoredShot, before: Story | None, seen: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a copy has from the shots before it that is no longer so."""
     if before is None or not before.keys:
         return ()
-    follows = copy.row.get("follows")
-    if follows == before.keys[-1] and not before.stale[-1]:
-        return ()
-    start = ("start frames",) if copy.dropped and follows not in (None, before.keys[-1]) else ()
-    seen = [frame.sha256 for frame in copy.seen().frames]
-    return (*start, *(("memory",) if seen != memory() else ()))
+    other_start = copy.dropped and copy.row.get("follows") not in (None, before.keys[-1])
+    then = {name: copy.made_of[name] for name in MEMORY if name in copy.made_of}
+    return (*(("start frames",) if other_start else ()), *differences(then, seen))
 
 
 def _told(project: Project) -> list[Mapping[str, Any]]:

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from .errors import StoryMemError
-from .memory import MARKS
+from .memory import MEMORY
 from .outline import Decision, Outline
 from .project import Project
 from .stored_shot import StoredShot, differences
 
-INHERITED = ("memory", "memory sink", "memory capacity", *MARKS, "start frames")
+INHERITED = (*MEMORY, "start frames")
 """What a shot has from those before it. A change of these alone makes it stale, not another shot."""
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from stories import NOTHING, remembered
 
-from storymem_core.memory import MemoryBank, update
+from storymem_core.memory import MemoryBank, account, update
 from storymem_core.outline import Outline
 from storymem_core.project import Project, Story
 from storymem_core.script import take_seed
@@ -48,7 +48,7 @@ def _add(project: Project, story: Story, asked: dict[str, Any], outline: Outline
         "prompt": asked["prompt"],
         "seed": seed,
         "length": 5,
-        "memory": [frame.sha256 for frame in seen.frames],
+        **account(seen),
         "start frames": before if dropped else None,
     }
     found = standing(project, asked["shot_id"], made_of, decision)
@@ -63,6 +63,7 @@ def _add(project: Project, story: Story, asked: dict[str, Any], outline: Outline
         "seed": seed,
         "take": decision.take,
         "dropped": dropped,
+        "keyframes": [{"frame": frame.origin.frame} for frame in kept.frames],
         "follows": before,
     }
     return story.added(project.store(key, made_of, row, frames, seen, kept).key)
