@@ -13,6 +13,7 @@ from . import (
     lora,
     memory,
     memory_edits,
+    own_loop,
     project,
     sampling,
     script,
@@ -28,6 +29,6 @@ class StoryMemExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         topics = (
             script, memory, memory_edits, keyframes, aesthetics, text_encoder, lora, conditioning, sampling, film,
-            story, project,
+            story, own_loop, project,
         )  # fmt: skip
         return [node for topic in topics for node in topic.NODES]

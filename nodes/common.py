@@ -18,6 +18,7 @@ MemorySocket = io.Custom("STORYMEM_MEMORY")
 EmbedderSocket = io.Custom("STORYMEM_EMBEDDER")
 FilterSocket = io.Custom("STORYMEM_FILTER")
 StorySocket = io.Custom("STORYMEM_STORY")
+LoopSocket = io.Custom("STORYMEM_LOOP")
 
 
 def named_errors(execute: Callable[..., Any]) -> Callable[..., Any]:
@@ -51,15 +52,19 @@ def size_inputs() -> list[io.Input]:
         io.Int.Input(
             "height", default=480, min=16, max=4096, step=16, tooltip="Height in pixels, a multiple of 16."
         ),
-        io.Int.Input(
-            "length",
-            default=81,
-            min=1,
-            max=1025,
-            step=4,
-            tooltip="Frames that the model generates, 4k+1. 81 is five seconds at 16 fps.",
-        ),
+        length_input(),
     ]
+
+
+def length_input() -> io.Input:
+    return io.Int.Input(
+        "length",
+        default=81,
+        min=1,
+        max=1025,
+        step=4,
+        tooltip="Frames that the model generates, 4k+1. 81 is five seconds at 16 fps.",
+    )
 
 
 def seed_input() -> io.Input:
@@ -71,6 +76,27 @@ def seed_input() -> io.Input:
         control_after_generate=True,
         tooltip="Noise of the shot's latent, and of the memory's noise path.",
     )
+
+
+def film_inputs() -> list[io.Input]:
+    """How shots become a film."""
+    return [
+        io.Float.Input(
+            "fps",
+            default=16.0,
+            min=1.0,
+            max=120.0,
+            step=1.0,
+            tooltip="Frames per second: 16 for Wan.",
+        ),
+        io.Int.Input(
+            "crossfade",
+            default=0,
+            min=0,
+            max=64,
+            tooltip="Frames of cross-fade at a cut; 0 is a hard cut. Continued shots are never faded.",
+        ),
+    ]
 
 
 def spacing_input() -> io.Input:

@@ -6,7 +6,7 @@ from comfy_api.latest import InputImpl, io
 
 from ..storymem_core import publish
 from ..storymem_core.host import files
-from .common import CATEGORY, StorySocket, colour_match_input, named_errors
+from .common import CATEGORY, StorySocket, colour_match_input, film_inputs, named_errors
 
 
 class StoryMemShotStitch(io.ComfyNode):
@@ -21,21 +21,7 @@ class StoryMemShotStitch(io.ComfyNode):
             search_aliases=["concat", "combine video", "film", "save video"],
             inputs=[
                 StorySocket.Input("story", tooltip="The story so far, from Story Shot."),
-                io.Float.Input(
-                    "fps",
-                    default=16.0,
-                    min=1.0,
-                    max=120.0,
-                    step=1.0,
-                    tooltip="Frames per second: 16 for Wan.",
-                ),
-                io.Int.Input(
-                    "crossfade",
-                    default=0,
-                    min=0,
-                    max=64,
-                    tooltip="Frames of cross-fade at a cut; 0 is a hard cut. Continued shots are never faded.",
-                ),
+                *film_inputs(),
                 colour_match_input(),
             ],
             outputs=[

@@ -37,7 +37,8 @@ def _model_inputs() -> list[io.Input]:
     ]
 
 
-def _story_inputs() -> list[io.Input]:
+def story_inputs() -> list[io.Input]:
+    """What a whole story has of its own."""
     return [
         io.String.Input(
             "negative_prompt",
@@ -59,7 +60,8 @@ def _story_inputs() -> list[io.Input]:
     ]
 
 
-def _optional_inputs() -> list[io.Input]:
+def optional_inputs() -> list[io.Input]:
+    """What a story begins with, and how it remembers."""
     return [
         MemorySocket.Input(
             "memory", optional=True, tooltip="The memory before the first shot; none for an empty one."
@@ -76,7 +78,7 @@ def _optional_inputs() -> list[io.Input]:
     ]
 
 
-def _edits_input() -> io.Input:
+def edits_input() -> io.Input:
     return io.String.Input(
         "memory_edits",
         multiline=True,
@@ -84,6 +86,14 @@ def _edits_input() -> io.Input:
         optional=True,
         tooltip="Edits of the memory for the whole story, a line each: pin hero · drop 2:57 (frame 57 of shot 2) · cap 2. "
         "See Memory Edit; only shots that see another memory are made again.",
+    )
+
+
+def story_input() -> io.Input:
+    return StorySocket.Input(
+        "story",
+        optional=True,
+        tooltip="A story that the script goes on with: its shots come first in the film, its memory is the first.",
     )
 
 
@@ -114,11 +124,11 @@ class StoryMemShot(io.ComfyNode):
                 seed_input(),
                 *sampling_inputs(),
                 spacing_input(),
-                *_story_inputs(),
+                *story_inputs(),
                 StorySocket.Input(
                     "story", optional=True, tooltip="The story so far; none for its first shot."
                 ),
-                *_optional_inputs(),
+                *optional_inputs(),
                 io.String.Input(
                     "shot_id",
                     default="",
@@ -133,7 +143,7 @@ class StoryMemShot(io.ComfyNode):
                     optional=True,
                     tooltip="The scene's number, for the record.",
                 ),
-                _edits_input(),
+                edits_input(),
             ],
             outputs=[
                 StorySocket.Output(
@@ -176,10 +186,10 @@ class StoryMemStoryLoop(io.ComfyNode):
                 seed_input(),
                 *sampling_inputs(),
                 spacing_input(),
-                *_story_inputs(),
+                *story_inputs(),
                 io.Float.Input("fps", default=16.0, min=1.0, max=120.0, step=1.0, tooltip="Frames per second of the film."),
                 io.Int.Input("crossfade", default=0, min=0, max=64, tooltip="Frames of cross-fade at a cut; 0 is a hard cut."),
-                *_optional_inputs(),
+                *optional_inputs(),
                 io.Model.Input(
                     "t2v_high_noise_model",
                     optional=True,
@@ -194,7 +204,7 @@ class StoryMemStoryLoop(io.ComfyNode):
                     "t2v_boundary", default=T2V.boundary, min=0.0, max=1.0, step=0.005, optional=True, advanced=True,
                     tooltip="Boundary of the first shot by text-to-video.",
                 ),
-                _edits_input(),
+                edits_input(),
                 colour_match_input(),
             ],
             outputs=[

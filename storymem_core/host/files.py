@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import folder_paths
 
+from ..disk import file_sha256
 from ..errors import StoryMemError
 
 
@@ -33,6 +35,15 @@ def path(kind: str, name: str) -> Path:
 def output_root() -> Path:
     """The host's output folder, links resolved: stories live below it."""
     return Path(folder_paths.get_output_directory()).resolve()
+
+
+def input_sha256(name: str) -> str | None:
+    """sha256 of the file that a widget names in the host's input, output or temporary folder; None if there
+    is no such file."""
+    plain, folder = folder_paths.annotated_filepath(name)
+    path = os.path.join(folder or folder_paths.get_input_directory(), plain)
+    # os.path, which takes any text of a person for a name.
+    return file_sha256(Path(path)) if os.path.isfile(path) and not os.path.isabs(plain) else None
 
 
 def preview(file: Path, *, animated: bool = False) -> dict:

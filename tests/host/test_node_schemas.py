@@ -14,10 +14,13 @@ IDS = (
     "StoryMemEmbedderLoader", "StoryMemTextEncoderLoader", "StoryMemM2VLora", "StoryMemApplyMemory",
     "StoryMemShotConditioning", "StoryMemM2VSampler", "StoryMemShotStitch", "StoryMemShot",
     "StoryMemStoryLoop", "StoryMemMemoryEdit", "StoryMemMemoryPreview", "StoryMemStoryProject",
+    "StoryMemStoryLoopOpen", "StoryMemStoryLoopClose", "StoryMemStoryLoopShot", "StoryMemStoryLoopKeep",
+    "StoryMemStoryLoopNext",
 )  # fmt: skip
 SOCKETS = {
     "MODEL", "CLIP", "VAE", "CONDITIONING", "LATENT", "IMAGE", "VIDEO", "STORYMEM_SCRIPT", "STORYMEM_MEMORY",
-    "STORYMEM_EMBEDDER", "STORYMEM_FILTER", "STORYMEM_STORY", "STORYMEM_MEMORY,IMAGE",
+    "STORYMEM_EMBEDDER", "STORYMEM_FILTER", "STORYMEM_STORY", "STORYMEM_LOOP",
+    "STORYMEM_MEMORY,IMAGE",
 }  # fmt: skip
 WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
 
@@ -80,6 +83,11 @@ REQUIRED = {
     "StoryMemShot": {"high_noise_model", "low_noise_model", "clip", "vae"},
     "StoryMemStoryProject": set(),
     "StoryMemStoryLoop": {"script", "high_noise_model", "low_noise_model", "clip", "vae"},
+    "StoryMemStoryLoopOpen": {"script"},
+    "StoryMemStoryLoopClose": {"loop", "images"},
+    "StoryMemStoryLoopShot": {"loop", "story"},
+    "StoryMemStoryLoopKeep": {"loop", "story", "images"},
+    "StoryMemStoryLoopNext": {"story"},
 }
 
 

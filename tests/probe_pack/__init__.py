@@ -7,6 +7,7 @@ from comfy.utils import ProgressBar
 from comfy_api.latest import ComfyExtension, io
 from comfy_execution.graph_utils import GraphBuilder
 
+from . import body
 from .story import ProbeDamage, ProbeGate, ProbeSampling
 
 
@@ -57,7 +58,7 @@ class ProbeLoop(io.ComfyNode):
 
 class Probes(ComfyExtension):
     async def get_node_list(self):
-        return [ProbeSteps, ProbeLoop, ProbeSampling, ProbeGate, ProbeDamage]
+        return [ProbeSteps, ProbeLoop, ProbeSampling, ProbeGate, ProbeDamage, *body.NODES]
 
 
 async def comfy_entrypoint():

@@ -1,0 +1,368 @@
+"""The loop around a body of the user's own: what each of its shots is given, and how its frames are kept.
+
+The host copies the body for every shot (loop_body.py). Before a copy stands `begin`, which knows from the
+store alone whether the shot has to be made; behind it `keep`, which stores its frames and moves the memory
+on. Nothing is handed from shot to shot but the story's folder and keys.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from torch import Tensor
+
+from . import embedders, film, story_edits
+from .embedders import Embedder
+from .errors import StoryMemError, at_node
+from .filter import Filter
+from .frames import next_start
+from .loop_body import CLOSE
+from .memory import MemoryBank, quantise
+from .project import Project, StoredMemory, StoredShot, Story, output_folder
+from .remember import as_bank, as_images, remember
+from .script import Script, dumps, take_seed
+from .shot import Choice, of_the_story, told_of
+from .story import ShotPlan, plan
+from .takes import Standing, standing
+
+RECIPE = 1
+"""Version of the way a body's shot is kept. It enters every key."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Loop:
+    """What a loop's Open hands to its Close: a story to be made, and no models.
+
+    Attributes:
+        story: what there is of it before the script's first shot.
+        bank: the memory before that shot.
+        start: the given frames that it goes on from, uint8 [overlap, H, W, 3]; None without.
+        memory_edits: see story_edits, with the ids of shots.
+    """
+
+    story: Story
+    shots: tuple[ShotPlan, ...]
+    overlap: int
+    choice: Choice
+    bank: MemoryBank
+    start: np.ndarray | None
+    memory_edits: str = ""
+
+
+@dataclass(frozen=True)
+class Making:
+    """How a loop's Close makes shots.
+
+    Attributes:
+        body: the digest of the nodes between.
+        numbered: they use the shot's number in the film, so that with another number it is another shot.
+        interpolation: each frame becomes so many there.
+    """
+
+    body: str
+    numbered: bool = False
+    interpolation: int = 1
+
+
+class Begun(NamedTuple):
+    """The next shot of a story, before it is made."""
+
+    number: int
+    """1-based, in the film."""
+    plan: ShotPlan
+    """`dropped` counts the body's frames, `frames` those that the model is to make."""
+    seen: MemoryBank
+    start: np.ndarray | None
+    made_of: dict[str, Any]
+    standing: Standing | None
+    """The stored copy that stands for it; None where it has to be made."""
+
+    @property
+    def key(self) -> str:
+        return Project.key(self.made_of)
+
+    def added_to(self, story: Story) -> Story:
+        """The story with this shot, which may not be stored yet."""
+        if self.standing is None:
+            return story.added(self.key)
+        return story.added(self.standing.shot.key, True, self.standing.stale)
+
+
+def opened(
+    root: Path,
+    *,
+    script: Script,
+    project: str,
+    length: int,
+    seed: int,
+    negative_prompt: str,
+    overlap: int,
+    keyframes: int,
+    story: Story | None = None,
+    memory: MemoryBank | StoredMemory | None = None,
+    embedder: Embedder | None = None,
+    filter: Filter | None = None,
+    start_frames: Tensor | None = None,
+    memory_edits: str = "",
+) -> Loop:
+    """A loop over a script's shots.
+
+    Args:
+        root: the host's output folder.
+        story: the story that the script goes on with; it brings its folder, memory and end.
+        memory_edits: see story_edits.
+
+    Raises:
+        StoryMemError: a script or memory with which the film cannot be made, two things to go on from, or a
+            project folder in which another run works.
+    """
+    bank = as_bank(memory)
+    before = went_before(story, memory, start_frames)
+    shots = plan(
+        script,
+        seed=seed,
+        length=length,
+        overlap=overlap,
+        t2v_first=False,
+        references=len(bank.frames),
+        start_given=start_frames is not None or before is not None,
+    )
+    choice = Choice(embedder or embedders.default(), filter, keyframes)
+    (bank if before is None else before.memory_after()).embedded_by(choice.embedder.name)
+    whole = [
+        shot if shot.negative_prompt is not None else replace(shot, negative_prompt=negative_prompt)
+        for shot in shots
+    ]
+    start = None
+    if start_frames is not None and not shots[0].cut:
+        start = quantise(next_start(start_frames, overlap).cpu()[..., :3])
+    given = () if story is None else asked(story)
+    ids = [*(told["shot_id"] for told in given), *(shot.id for shot in shots)]
+    memory_edits = story_edits.for_story(memory_edits, ids, bank)
+    story = story or Story(str(output_folder(root, project or script.name)))
+    there = Project.open(story.folder)
+    with there.locked():  # told now if another run works there, not when the first shot is made
+        there.outlined(replace(there.outline(), script=dumps(script), shots=(*given, *map(_asked, whole))))
+    return Loop(story, tuple(whole), overlap, choice, bank, start, memory_edits)
+
+
+def went_before(story: Story | None, memory: object, start_frames: object) -> StoredShot | None:
+    """The last shot of a story that a script goes on with; None without a story.
+
+    Raises:
+        StoryMemError: a memory or start frames are given too, which the story has of its own.
+    """
+    if story is None or not story.keys:
+        return None
+    for name, given in (("memory", memory), ("start_frames", start_frames)):
+        if given is not None:
+            raise StoryMemError(
+                f"a script that goes on with a story has that story's memory and end, and takes no {name}",
+                value=f"story and {name}",
+                remedy="Connect the one or the other.",
+            )
+    return Project.open(story.folder).stored(story.keys[-1])
+
+
+def asked(story: Story) -> tuple[Mapping[str, Any], ...]:
+    """The shots that a story has, as its outline keeps those that were given and not asked for."""
+    return tuple({"shot_id": shot.id, "prompt": shot.row.get("prompt", "")} for shot in story.shots())
+
+
+def _asked(shot: ShotPlan) -> Mapping[str, Any]:
+    return {
+        "shot_id": shot.id,
+        "prompt": shot.prompt,
+        "negative_prompt": shot.negative_prompt,
+        "length": shot.frames,
+        "seed": shot.seed,
+    }
+
+
+def check_film(loop: Loop, making: Making, fps: float, crossfade: int) -> None:
+    """Refuse a rate or cross-fade with which the shots cannot be a film, before any of them is made."""
+    film.rate(fps)
+    step = making.interpolation
+    film.check_fades(
+        [(shot.id, (shot.frames - 1) * step + 1, _repeated(loop, shot, step)) for shot in loop.shots],
+        crossfade,
+    )
+
+
+def _repeated(loop: Loop, shot: ShotPlan, step: int) -> int:
+    """How many of the body's frames repeat the shot before."""
+    return 0 if shot.cut else (loop.overlap - 1) * step + 1
+
+
+def stored_before(loop: Loop, making: Making) -> Story:
+    """The story with all its first shots that are stored already: no body is needed for them."""
+    story = loop.story
+    while left(loop, story):
+        begun = begin(loop, story, making)
+        if begun.standing is None:
+            break
+        log.info("shot %s is there already (%s)", begun.plan.id, begun.standing.shot.key[:12])
+        story = begun.added_to(story)
+    return story
+
+
+def left(loop: Loop, story: Story) -> Sequence[ShotPlan]:
+    """The shots of the loop that the story does not have yet."""
+    return loop.shots[len(story.keys) - len(loop.story.keys) :]
+
+
+def begin(loop: Loop, story: Story, making: Making) -> Begun:
+    """The next shot of a story: what it sees, what it goes on from, and the key that it is stored under.
+
+    Raises:
+        StoryMemError: the shot before is not stored any more.
+    """
+    number, planned = len(story.keys) + 1, left(loop, story)[0]
+    with _at(number, planned):
+        return _begun(number, planned, loop, story, making)
+
+
+def _at(number: int, planned: ShotPlan) -> AbstractContextManager[None]:
+    return at_node(f"{CLOSE}, shot {number} ({planned.id})")
+
+
+def _begun(number: int, planned: ShotPlan, loop: Loop, story: Story, making: Making) -> Begun:
+    project = Project.open(story.folder)
+    decision = project.outline().of(planned.id)
+    planned = replace(planned, seed=take_seed(planned.seed, decision.take), take=decision.take)
+    before = project.stored(story.keys[-1]) if story.keys else None
+    seen = (loop.bank if before is None else story.memory().load()).embedded_by(loop.choice.embedder.name)
+    if loop.memory_edits:
+        seen = story_edits.seen_by_next(seen, loop.memory_edits, project.given(story.keys))
+    start = None if planned.cut else _start(before, loop)
+    made_of = {
+        "recipe": ["own loop", RECIPE],
+        "number": number if making.numbered else None,
+        **of_the_story(planned, loop.choice, seen, start),
+        "body": making.body,
+        "interpolation": making.interpolation,
+    }
+    planned = replace(planned, dropped=_repeated(loop, planned, making.interpolation))
+    found = standing(project, planned.id, made_of, decision)
+    return Begun(number, planned, seen, start, made_of, found)
+
+
+def _start(before: StoredShot | None, loop: Loop) -> np.ndarray | None:
+    """The frames that a continued shot goes on from, at the rate at which the model makes them."""
+    if before is None:
+        return loop.start
+    step = int(before.row.get("interpolation", 1))
+    return before.last((loop.overlap - 1) * step + 1)[::step]
+
+
+def is_stored(story: Story, begun: Begun) -> bool:
+    """Whether the shot need not be made; the log says why it is, or that it is there."""
+    if begun.standing is not None:
+        log.info("shot %s is there already (%s)", begun.plan.id, begun.standing.shot.key[:12])
+        return True
+    changed = Project.open(story.folder).changes(begun.plan.id, begun.made_of)
+    why = "new" if changed is None else f"changed: {', '.join(changed)}"
+    log.info("shot %s is made by the loop's own body: %s", begun.plan.id, why)
+    return False
+
+
+def memory_seen(loop: Loop, story: Story, begun: Begun) -> MemoryBank | StoredMemory:
+    """The memory that the next shot sees, as nodes hand it on: by name where it lies on disk as it is."""
+    return story.memory() if story.keys and not loop.memory_edits else begun.seen
+
+
+def start_images(begun: Begun) -> Tensor | None:
+    """The frames that the next shot goes on from, [overlap, H, W, 3], 0..1; None for a cut."""
+    return None if begun.start is None else as_images(begun.start)
+
+
+def keep(loop: Loop, story: Story, making: Making, images: Sequence[Tensor]) -> StoredShot:
+    """Store the next shot of a story with its keyframes, at once.
+
+    Args:
+        images: what the body gave: one batch [F, H, W, C], 0..1, C of 3 or 4.
+
+    Raises:
+        StoryMemError: several batches; too few frames; another size than the shot before, or an odd one; no
+            space left.
+    """
+    begun = begin(loop, story, making)
+    with _at(begun.number, begun.plan):
+        project = Project.open(story.folder)
+        frames = _frames(images)
+        follows = story.keys[-1] if story.keys else None
+        before = None if follows is None else project.stored(follows)
+        _check(frames, begun.plan, before)
+        began = time.perf_counter()
+        choice = loop.choice
+        after = remember(
+            begun.seen, frames, choice.embedder, choice.filter,
+            shot=begun.plan.id, limit=choice.limit, first=begun.plan.dropped,
+        )  # fmt: skip
+        row = {
+            **told_of(replace(begun.plan, frames=len(frames)), begun.seen, after, follows),
+            "body": making.body,
+            "interpolation": making.interpolation,
+            "changed": list(project.changes(begun.plan.id, begun.made_of) or ()),
+            "seconds": {"keyframes": round(time.perf_counter() - began, 3)},
+        }
+        seen = begun.seen
+        given = MemoryBank(after.kept, seen.sink, seen.capacity, seen.embedder)
+        return project.store(begun.key, begun.made_of, row, frames, begun.seen, given)
+
+
+def kept(story: Story) -> StoredMemory:
+    """The memory after the newest shot of a story, once it is sure that the body gave its frames.
+
+    Raises:
+        StoryMemError: it gave none.
+    """
+    newest = story.keys[-1]
+    if Project.open(story.folder).find(newest) is None:
+        raise StoryMemError(
+            "the body gave no frames",
+            value=f"shot {len(story.keys)}",
+            remedy="A node of it blocks what comes after it; let all its nodes run.",
+        ).at(CLOSE)
+    return story.memory()
+
+
+def _frames(images: Sequence[Tensor]) -> np.ndarray:
+    if len(images) != 1:
+        raise StoryMemError(
+            "the body must give a shot's frames as one batch, not as a list",
+            value=len(images),
+            remedy="Put a node that joins a list to a batch in front of the Close.",
+        )
+    return quantise(images[0].cpu().float()[..., :3])
+
+
+def _check(frames: np.ndarray, planned: ShotPlan, before: StoredShot | None) -> None:
+    count, height, width = frames.shape[:3]
+    if count <= planned.dropped:
+        raise StoryMemError(
+            f"the shot adds nothing to the {planned.dropped} frames that repeat the shot before",
+            value=count,
+            remedy="Let the body make the Open's `length` of frames.",
+        )
+    if width % 2 or height % 2:
+        raise StoryMemError(
+            "a film's width and height must be even",
+            value=f"{width}x{height}",
+            remedy="Scale or crop the frames in the body.",
+        )
+    if before is not None and before.size != (width, height):
+        raise StoryMemError(
+            f"a shot must have the size of those before it, {before.size[0]}x{before.size[1]}",
+            value=f"{width}x{height}",
+            remedy="Make all shots of a story in one size, or begin another story.",
+        )

@@ -1,0 +1,175 @@
+"""What each shot of a loop of one's own is given, and how its frames are kept; no server, no models."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from node_calls import Pixels, images
+
+from storymem_core import own_loop, script
+from storymem_core.errors import StoryMemError
+from storymem_core.memory import quantise
+from storymem_core.own_loop import Making
+from storymem_core.project import Project
+
+SCRIPT = script.parse("A desk.\n\n[continue] A pen.\n\nRain.")
+BODY = Making("body")
+
+
+def opened(root, text=SCRIPT, **change):
+    widgets = {
+        "project": "ink",
+        "length": 5,
+        "seed": 3,
+        "negative_prompt": "fog",
+        "overlap": 1,
+        "keyframes": 2,
+    }
+    return own_loop.opened(root, script=text, embedder=Pixels(), **(widgets | change))
+
+
+def run(loop, making=BODY, frames=5, size=(32, 32)):
+    """All shots of a loop, as the Close's sub-graph makes them; the story."""
+    story = own_loop.stored_before(loop, making)
+    for seed, _ in enumerate(own_loop.left(loop, story), len(story.keys)):
+        stored = own_loop.keep(loop, story, making, [images(frames, size, seed)])
+        story = story.added(stored.key)
+    return story
+
+
+def test_each_shot_is_given_what_the_script_says(tmp_path):
+    loop = opened(tmp_path)
+    story = loop.story
+    first = own_loop.begin(loop, story, BODY)
+    assert (first.number, first.plan.prompt, first.plan.negative_prompt) == (1, "A desk.", "fog")
+    assert (own_loop.start_images(first), first.seen.frames, first.plan.seed) == (
+        None, (), script.shot_seed(3, SCRIPT.shots[0].id),
+    )  # fmt: skip
+    one = own_loop.keep(loop, story, BODY, [images(5)])
+    second = own_loop.begin(loop, story.added(one.key), BODY)
+    assert (second.number, second.plan.cut, second.plan.dropped, second.plan.mode) == (2, False, 1, "mi2v")
+    assert torch.equal(own_loop.start_images(second)[0], torch.from_numpy(one.last(1)[0] / np.float32(255)))
+    assert second.seen == one.memory_after()
+    assert own_loop.memory_seen(loop, story.added(one.key), second).load() == one.memory_after()
+
+
+def test_a_stored_story_needs_no_body(tmp_path):
+    story = run(opened(tmp_path))
+    again = own_loop.stored_before(opened(tmp_path), BODY)
+    assert (again.keys, again.reused) == (story.keys, (True,) * 3)
+    assert own_loop.left(opened(tmp_path), again) == ()
+    assert own_loop.kept(again).load() == own_loop.kept(story).load()
+
+
+@pytest.mark.parametrize(
+    "change, making",
+    [
+        ({"seed": 4}, BODY),
+        ({"negative_prompt": "rain"}, BODY),
+        ({"length": 9}, BODY),
+        ({"keyframes": 1}, BODY),
+        ({}, replace(BODY, body="another")),
+        ({}, replace(BODY, interpolation=2)),
+        ({}, replace(BODY, numbered=True)),
+    ],
+)
+def test_what_makes_a_shot_is_in_its_key(tmp_path, change, making):
+    run(opened(tmp_path))
+    assert own_loop.stored_before(opened(tmp_path, **change), making).keys == ()
+
+
+def test_interpolated_shots_go_on_at_the_models_rate(tmp_path):
+    """Of nine frames that became 17, an overlap of five is every second of the last nine."""
+    making, loop = replace(BODY, interpolation=2), opened(tmp_path, length=9, overlap=5)
+    frames = images(17)
+    one = own_loop.keep(loop, loop.story, making, [frames])
+    second = own_loop.begin(loop, loop.story.added(one.key), making)
+    assert np.array_equal(second.start, quantise(frames.numpy())[8::2])
+    assert (second.plan.dropped, second.plan.frames) == (9, 9)
+    two = own_loop.keep(loop, loop.story.added(one.key), making, [images(17, seed=1)])
+    assert (two.count, two.dropped, two.row["frames"]) == (17, 9, 17)
+
+
+def test_another_take_and_a_locked_shot(tmp_path):
+    """Story Project's decisions hold for a body of one's own too."""
+    loop = opened(tmp_path)
+    story = run(loop)
+    project, (one, two, three) = Project.open(story.folder), story.shots()
+    assert [asked["shot_id"] for asked in project.outline().shots] == [one.id, two.id, three.id]
+    project.outlined(project.outline().decided(one.id, take=2).decided(three.id, held=three.key, locked=True))
+    begun = own_loop.begin(loop, loop.story, BODY)
+    assert (begun.plan.take, begun.standing) == (2, None)
+    assert begun.plan.seed == script.take_seed(loop.shots[0].seed, 2)
+    again = loop.story
+    for seed in (7, 8):
+        again = again.added(own_loop.keep(loop, again, BODY, [images(5, seed=seed)]).key)
+    again = own_loop.begin(loop, again, BODY).added_to(again)
+    assert (again.keys[2], again.reused[2], again.stale[2]) == (three.key, True, ("memory",))
+
+
+def test_edits_of_the_memory_hold_for_every_shot(tmp_path):
+    loop = opened(tmp_path, memory_edits="drop shot-1")
+    one = own_loop.keep(loop, loop.story, BODY, [images(5)])
+    story = loop.story.added(one.key)
+    second = own_loop.begin(loop, story, BODY)
+    assert (len(one.memory_after().frames) > 0, second.seen.frames) == (True, ())
+    assert own_loop.memory_seen(loop, story, second) == second.seen
+
+
+def test_keyframes_are_none_that_repeat_the_shot_before(tmp_path):
+    story = run(opened(tmp_path))
+    rows = [shot.row for shot in story.shots()]
+    assert [min(frame["frame"] for frame in row["keyframes"]) for row in rows] == [0, 1, 0]
+
+
+@pytest.mark.parametrize(
+    "frames, told",
+    [
+        ([images(5), images(5)], r"as one batch, not as a list \(got 2\)"),
+        ([images(5, (32, 33))], r"width and height must be even \(got '33x32'\)"),
+        ([images(5, (64, 32))], r"the size of those before it, 32x32 \(got '32x64'\)"),
+        ([images(1)], r"adds nothing to the 1 frames"),
+        ([images(5) * float("nan")], "finite floats"),
+    ],
+)
+def test_frames_that_cannot_be_a_shot(tmp_path, frames, told):
+    loop = opened(tmp_path)
+    one = own_loop.keep(loop, loop.story, BODY, [images(5)])
+    with pytest.raises(StoryMemError, match=rf"^StoryMemStoryLoopClose, shot 2 \(shot-\w+\): .*{told}"):
+        own_loop.keep(loop, loop.story.added(one.key), BODY, frames)
+
+
+def test_a_body_that_gave_nothing_is_told(tmp_path):
+    loop = opened(tmp_path)
+    begun = own_loop.begin(loop, loop.story, BODY)
+    with pytest.raises(StoryMemError, match=r"the body gave no frames \(got 'shot 1'\)"):
+        own_loop.kept(loop.story.added(begun.key))
+
+
+def test_a_script_goes_on_with_a_story(tmp_path):
+    before = run(opened(tmp_path))
+    more = script.parse("[continue] The rain stops.")
+    loop = opened(tmp_path, more, project="ignored", story=before)
+    begun = own_loop.begin(loop, loop.story, BODY)
+    last = before.shots()[-1]
+    assert (begun.number, begun.seen) == (4, last.memory_after())
+    assert np.array_equal(begun.start, last.last(1))
+    assert len(run(loop).keys) == 4
+    assert not (tmp_path / "ignored").exists()
+
+
+@pytest.mark.parametrize("given", ["memory", "start_frames"])
+def test_a_story_takes_no_second_beginning(tmp_path, given):
+    before = run(opened(tmp_path))
+    other = {"memory": own_loop.kept(before), "start_frames": images(1)}[given]
+    with pytest.raises(StoryMemError, match=f"takes no {given}"):
+        opened(tmp_path, story=before, **{given: other})
+
+
+def test_another_run_in_the_folder_is_told_at_once(tmp_path):
+    (tmp_path / "ink").mkdir()
+    with Project.open(tmp_path / "ink").locked(), pytest.raises(StoryMemError, match="another run"):
+        opened(tmp_path)
