@@ -9,6 +9,7 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..storymem_core.errors import StoryMemError, at_node
+from ..storymem_core.memory_frame import CROP, FITS
 from ..storymem_core.sampling import M2V
 
 CATEGORY = "StoryMem"
@@ -97,6 +98,17 @@ def film_inputs() -> list[io.Input]:
             tooltip="Frames of cross-fade at a cut; 0 is a hard cut. Continued shots are never faded.",
         ),
     ]
+
+
+def fit_input() -> io.Input:
+    return io.Combo.Input(
+        "fit",
+        options=list(FITS),
+        default=CROP,
+        optional=True,
+        tooltip="Pictures of another shape than the film: crop at the centre, pad with grey, or stretch. The film keeps "
+        "its size.",
+    )
 
 
 def spacing_input() -> io.Input:

@@ -10,10 +10,19 @@ from ..storymem_core import embedders
 from ..storymem_core.host import files
 from ..storymem_core.host.memory import give_memory
 from ..storymem_core.memory import MemoryBank
+from ..storymem_core.memory_frame import CROP
 from ..storymem_core.references import names_of_images
-from ..storymem_core.remember import memory_pixels, with_references
+from ..storymem_core.remember import memory_pictures, with_references
 from ..storymem_core.saved_memory import saved_memory
-from .common import CATEGORY, EmbedderSocket, MemorySocket, named_errors, seed_input, spacing_input
+from .common import (
+    CATEGORY,
+    EmbedderSocket,
+    MemorySocket,
+    fit_input,
+    named_errors,
+    seed_input,
+    spacing_input,
+)
 from .preview import frames_preview
 
 
@@ -68,6 +77,7 @@ class StoryMemMemoryBank(io.ComfyNode):
                     tooltip="Names of the references in their order, with commas between: hero, castle. All images of "
                     "one input share its name.",
                 ),
+                fit_input(),
             ],
             outputs=[
                 MemorySocket.Output(
@@ -79,7 +89,7 @@ class StoryMemMemoryBank(io.ComfyNode):
     @classmethod
     @named_errors
     def execute(
-        cls, sink, capacity, references=None, load_from="", embedder=None, names=""
+        cls, sink, capacity, references=None, load_from="", embedder=None, names="", fit=CROP
     ) -> io.NodeOutput:
         embedder = embedder or embedders.default()
         batches = [batch for batch in (references or {}).values() if batch is not None]
@@ -89,6 +99,7 @@ class StoryMemMemoryBank(io.ComfyNode):
             [image for batch in batches for image in batch],
             embedder,
             names_of_images(names, [len(batch) for batch in batches]),
+            fit,
         )
         return io.NodeOutput(bank, ui=frames_preview([frame.pixels for frame in bank.frames], cls))
 
@@ -127,9 +138,9 @@ class StoryMemApplyMemory(io.ComfyNode):
     @classmethod
     @named_errors
     def execute(cls, model, vae, memory, latent, spacing, seed) -> io.NodeOutput:
-        frames = memory_pixels(memory)
+        frames = memory_pictures(memory)
         (patched,) = give_memory((model,), vae, frames, latent["samples"], seed=seed, spacing=spacing)
-        return io.NodeOutput(patched, ui=frames_preview(frames, cls))
+        return io.NodeOutput(patched, ui=frames_preview([frame.pixels for frame in frames], cls))
 
 
 NODES = [StoryMemMemoryBank, StoryMemApplyMemory]

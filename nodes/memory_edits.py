@@ -6,9 +6,11 @@ from comfy_api.latest import io
 
 from ..storymem_core import embedders, memory_sheet
 from ..storymem_core.bank_edits import edited, parse
+from ..storymem_core.memory_frame import CROP
 from ..storymem_core.project import shot_ids
+from ..storymem_core.references import names_of_images
 from ..storymem_core.remember import as_bank, with_references
-from .common import CATEGORY, EmbedderSocket, MemorySocket, StorySocket, named_errors
+from .common import CATEGORY, EmbedderSocket, MemorySocket, StorySocket, fit_input, named_errors
 from .preview import images_preview, picture
 
 
@@ -67,16 +69,18 @@ class StoryMemMemoryEdit(io.ComfyNode):
                 EmbedderSocket.Input(
                     "embedder", optional=True, tooltip="How likeness is measured; that of the memory."
                 ),
+                fit_input(),
             ],
             outputs=[MemorySocket.Output(display_name="memory", tooltip="The memory after the edits.")],
         )
 
     @classmethod
     @named_errors
-    def execute(cls, memory, edits, images=None, name="", embedder=None) -> io.NodeOutput:
+    def execute(cls, memory, edits, images=None, name="", embedder=None, fit=CROP) -> io.NodeOutput:
         bank = edited(as_bank(memory), parse(edits))
         if images is not None:
-            bank = with_references(bank, images, embedder or embedders.default(), [name] * len(images))
+            names = names_of_images(name, [len(images)])
+            bank = with_references(bank, images, embedder or embedders.default(), names, fit)
         return io.NodeOutput(bank, ui=images_preview(picture(memory_sheet.draw(bank)), cls))
 
 

@@ -7,7 +7,7 @@ from comfy_api.latest import io
 from ..storymem_core.host.conditioning import condition_shot
 from ..storymem_core.host.memory import give_memory
 from ..storymem_core.host.sampling import sample
-from ..storymem_core.remember import memory_pixels
+from ..storymem_core.remember import memory_pictures
 from .common import (
     CATEGORY,
     MemorySocket,
@@ -68,7 +68,7 @@ class StoryMemM2VSampler(io.ComfyNode):
         positive, negative, latent = condition_shot(
             positive, negative, vae, start_frames, width=width, height=height, length=length
         )
-        frames = memory_pixels(memory)
+        frames = memory_pictures(memory)
         high, low = give_memory(
             (high_noise_model, low_noise_model), vae, frames, latent["samples"], seed=seed, spacing=spacing
         )
@@ -76,7 +76,7 @@ class StoryMemM2VSampler(io.ComfyNode):
             high, low, positive, negative, latent, seed=seed, steps=steps, cfg_high=cfg_high, cfg_low=cfg_low,
             sampler_name=sampler_name, scheduler=scheduler, shift=shift, boundary=boundary,
         )  # fmt: skip
-        return io.NodeOutput(sampled, ui=frames_preview(frames, cls))
+        return io.NodeOutput(sampled, ui=frames_preview([frame.pixels for frame in frames], cls))
 
 
 NODES = [StoryMemM2VSampler]

@@ -6,7 +6,7 @@ import hashlib
 import math
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,15 @@ from .errors import StoryMemError
 CROP, PAD, STRETCH = "crop", "pad", "stretch"
 FITS = (CROP, PAD, STRETCH)
 """Cut off what is outside (at the centre), fill the rest with grey, or stretch: the film keeps its size."""
+
+
+class Picture(NamedTuple):
+    """What a model is to see of a memory frame."""
+
+    pixels: np.ndarray
+    """uint8 [H, W, 3], of any size."""
+    fit: str = CROP
+    """One of FITS."""
 
 
 def quantise(image: Any) -> np.ndarray:
@@ -114,6 +123,11 @@ class MemoryFrame:
     def sha256(self) -> str:
         """Hex digest of the RGB bytes, row by row: the frame's name in records."""
         return hashlib.sha256(self.pixels.tobytes()).hexdigest()
+
+    @property
+    def picture(self) -> Picture:
+        """Its pixels, and how they are brought to the film's shape."""
+        return Picture(self.pixels, self.fit)
 
     def _value(self) -> tuple[object, ...]:
         return (

@@ -17,6 +17,7 @@ from .embedders import Embedder
 from .filter import Filter
 from .keyframes import Selection, select
 from .memory import MemoryBank, MemoryFrame, Origin, Update, quantise, update
+from .memory_frame import CROP, Picture
 from .project import StoredMemory
 from .references import REFERENCE
 
@@ -107,7 +108,11 @@ def _score(filter: Filter, frames: np.ndarray, index: int) -> float:
 
 
 def with_references(
-    bank: MemoryBank, images: Iterable[Tensor], embedder: Embedder, names: Sequence[str] = ()
+    bank: MemoryBank,
+    images: Iterable[Tensor],
+    embedder: Embedder,
+    names: Sequence[str] = (),
+    fit: str = CROP,
 ) -> MemoryBank:
     """A bank with reference images behind what it holds (MR2V): in an empty one they are the sink.
 
@@ -116,6 +121,7 @@ def with_references(
     Args:
         images: [H, W, 3], 0..1, of any sizes.
         names: one per image, "" or nothing for "reference N". Images of one name are its frames 0, 1, ...
+        fit: one of FITS, for images of another shape than the film's.
 
     Raises:
         StoryMemError: more images than the bank has room for, or another embedder's bank.
@@ -127,7 +133,8 @@ def with_references(
         name = name or f"{REFERENCE} {given.total() + 1}"
         pixels = quantise(image.cpu()[..., :3])
         embedding = embed(embedder, pixels[None])[0].numpy()
-        references.append(MemoryFrame(pixels, embedding, None, None, Origin(REFERENCE, name, given[name])))
+        origin = Origin(REFERENCE, name, given[name])
+        references.append(MemoryFrame(pixels, embedding, None, None, origin, fit=fit))
         given[name] += 1
     return replace(bank, frames=(*bank.frames, *references))
 
@@ -139,11 +146,11 @@ def as_bank(memory: MemoryBank | StoredMemory | None) -> MemoryBank:
     return memory.load() if isinstance(memory, StoredMemory) else memory
 
 
-def memory_pixels(memory: MemoryBank | StoredMemory | Tensor | None) -> list[np.ndarray]:
-    """The images of a memory socket that also takes an IMAGE batch [M, H, W, 3], oldest first: uint8."""
+def memory_pictures(memory: MemoryBank | StoredMemory | Tensor | None) -> list[Picture]:
+    """What a memory socket brings that also takes an IMAGE batch [M, H, W, 3], oldest first."""
     if isinstance(memory, Tensor):
-        return list(quantise(memory.cpu()[..., :3]))
-    return [frame.pixels for frame in as_bank(memory).frames]
+        return [Picture(pixels) for pixels in quantise(memory.cpu()[..., :3])]
+    return [frame.picture for frame in as_bank(memory).frames]
 
 
 def embed(embedder: Embedder, frames: np.ndarray) -> Tensor:

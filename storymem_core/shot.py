@@ -228,7 +228,7 @@ def render(
         high, low = give_memory(
             (models.high, models.low),
             models.vae,
-            [frame.pixels for frame in seen.frames],
+            [frame.picture for frame in seen.frames],
             latent["samples"],
             seed=plan.seed,
             spacing=settings.spacing,

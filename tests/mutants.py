@@ -164,7 +164,7 @@ MUTANTS = (
     Mutant(
         "memory never given",
         "storymem_core/shot.py",
-        "[frame.pixels for frame in seen.frames],",
+        "[frame.picture for frame in seen.frames],",
         "[],",
         "tests/server/test_story.py::test_swapped_memory_is_another_film_of_the_same_noise",
     ),

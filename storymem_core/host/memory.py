@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..conditioning import SPATIAL_STRIDE
 from ..errors import StoryMemError
+from ..memory_frame import Picture
 from ..memory_patch import (
     MEMORY,
     insert_memory,
@@ -35,7 +36,7 @@ ROPE = "diffusion_model.rope_encode"
 def give_memory(
     models: Sequence[ModelPatcher],
     vae: VAE,
-    frames: Sequence[np.ndarray],
+    frames: Sequence[Picture],
     latent: Tensor,
     *,
     seed: int,
@@ -45,7 +46,7 @@ def give_memory(
 
     Args:
         models: Wan2.2 I2V experts (36 input channels); any model if there are no frames.
-        frames: M memory frames, uint8 [H, W, 3] of any sizes, oldest first.
+        frames: M memory frames, oldest first.
         latent: of the shot, [B, 16, f, h, w].
         seed: of the memory's noise path; the shot's.
         spacing: S >= 0.
@@ -57,9 +58,9 @@ def give_memory(
     if frames:
         for model in models:
             _require_room(model)
-    images = [torch.from_numpy(np.array(frame)).float().div(255) for frame in frames]
-    latents = encode_each(vae, images, width=width, height=height)
-    hashes = [hashlib.sha256(frame.tobytes()).hexdigest() for frame in frames]
+    images = [torch.from_numpy(np.array(frame.pixels)).float().div(255) for frame in frames]
+    latents = encode_each(vae, images, [frame.fit for frame in frames], width=width, height=height)
+    hashes = [hashlib.sha256(frame.pixels.tobytes()).hexdigest() for frame in frames]
     return tuple(apply_memory(model, latents, hashes, seed=seed, spacing=spacing) for model in models)
 
 

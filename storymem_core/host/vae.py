@@ -14,9 +14,10 @@ from comfy.ldm.wan.vae import WanVAE
 from comfy.sd import VAE
 from torch import Tensor
 
-from ..conditioning import SPATIAL_STRIDE, check_size, shot_pixels
+from ..conditioning import GREY, SPATIAL_STRIDE, check_size, shot_pixels
 from ..errors import StoryMemError
 from ..frames import TEMPORAL_STRIDE
+from ..memory_frame import CROP, PAD
 from ..sampling import check_finite
 
 LATENT_CHANNELS = 16
@@ -72,17 +73,28 @@ def check_vae(vae: VAE) -> None:
     )
 
 
-def resize(images: Tensor, *, width: int, height: int) -> Tensor:
-    """The host's own resize with a centre crop; images of the right size keep their values bit by bit.
+def resize(images: Tensor, *, width: int, height: int, fit: str = CROP) -> Tensor:
+    """The host's own resize; images of the right size keep their values bit by bit.
 
     Args:
         images: [N, H, W, C], 0..1.
+        fit: how another shape is brought to this one: "crop" at the centre, as the host's nodes do; "pad"
+            with grey, which is what a shot's unknown frames are; or "stretch", as the release does.
 
     Returns:
         A new tensor [N, height, width, 3].
     """
     channels_first = images[..., :3].movedim(-1, 1)
-    return comfy.utils.common_upscale(channels_first, width, height, "bilinear", "center").movedim(1, -1)
+    crop = "center" if fit == CROP else "disabled"
+    if fit != PAD:
+        return comfy.utils.common_upscale(channels_first, width, height, "bilinear", crop).movedim(1, -1)
+    scale = min(width / images.shape[2], height / images.shape[1])
+    inner = max(1, round(images.shape[2] * scale)), max(1, round(images.shape[1] * scale))
+    whole = comfy.utils.common_upscale(channels_first, *inner, "bilinear", crop).movedim(1, -1)
+    left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
+    padded = whole.new_full((len(images), height, width, 3), GREY)
+    padded[:, top : top + inner[1], left : left + inner[0]] = whole
+    return padded
 
 
 def encode(vae: VAE, pixels: Tensor) -> Tensor:
@@ -115,11 +127,19 @@ def encode_grey(vae: VAE, *, length: int, width: int, height: int) -> Tensor:
     return _kept.get(vae, f"grey {length} {width}x{height}", grey)
 
 
-def encode_each(vae: VAE, images: Sequence[Tensor] | Tensor, *, width: int, height: int) -> Tensor:
+def encode_each(
+    vae: VAE,
+    images: Sequence[Tensor] | Tensor,
+    fits: Sequence[str] | None = None,
+    *,
+    width: int,
+    height: int,
+) -> Tensor:
     """Each memory frame encoded ALONE, as a video of one frame: the host's VAE takes a batch for time.
 
     Args:
-        images: M frames [H, W, 3], 0..1, oldest first; of any sizes, resized with a centre crop.
+        images: M frames [H, W, 3], 0..1, oldest first; of any sizes.
+        fits: how each is brought to the shot's shape (see `resize`); None: all are cropped.
         width, height: of the shot, divisible by 16.
 
     Returns:
@@ -129,12 +149,15 @@ def encode_each(vae: VAE, images: Sequence[Tensor] | Tensor, *, width: int, heig
         StoryMemError: as `encode`.
     """
 
-    def alone(image: Tensor) -> Tensor:
-        return encode(vae, resize(image.unsqueeze(0), width=width, height=height))
+    def alone(image: Tensor, fit: str) -> Tensor:
+        return encode(vae, resize(image.unsqueeze(0), width=width, height=height, fit=fit))
 
     size = f"{width}x{height}"
+    pairs = list(zip(images, fits or [CROP] * len(images), strict=True))
     none = torch.zeros(0, LATENT_CHANNELS, 1, height // SPATIAL_STRIDE, width // SPATIAL_STRIDE)
-    latents = [_kept.get(vae, f"{_digest(image)} {size}", partial(alone, image)) for image in images]
+    latents = [
+        _kept.get(vae, f"{_digest(image)} {fit} {size}", partial(alone, image, fit)) for image, fit in pairs
+    ]
     return torch.cat(latents or [none]).squeeze(2)
 
 

@@ -10,7 +10,7 @@ from stories import noise
 from storymem_core.errors import StoryMemError
 from storymem_core.filter import Filter
 from storymem_core.memory import MemoryBank
-from storymem_core.remember import as_images, embed, memory_pixels, remember, with_references
+from storymem_core.remember import as_images, embed, memory_pictures, remember, with_references
 
 
 class Pixels:
@@ -96,9 +96,10 @@ def test_another_embedders_bank_is_refused():
 
 def test_pixels_of_a_socket_that_takes_images_too():
     bank = remember(MemoryBank(), noise(1, 3), Pixels(), None, shot="a").bank
-    by_bank, by_images = memory_pixels(bank), memory_pixels(as_images(noise(1, 3)))
-    assert all(np.array_equal(*pair) for pair in zip(by_bank, by_images, strict=True))
-    assert memory_pixels(None) == []
+    by_bank, by_images = memory_pictures(bank), memory_pictures(as_images(noise(1, 3)))
+    assert all(np.array_equal(a.pixels, b.pixels) for a, b in zip(by_bank, by_images, strict=True))
+    assert {picture.fit for picture in (*by_bank, *by_images)} == {"crop"}
+    assert memory_pictures(None) == []
 
 
 def test_an_empty_bank_without_room_says_so():

@@ -159,6 +159,24 @@ def test_memory_of_another_size_is_cropped_at_the_centre(vae):
     assert latents.shape == (2, 16, 8, 8)
 
 
+@pytest.mark.parametrize("shape", [(48, 144), (144, 48)])
+def test_memory_of_another_shape_is_padded_with_grey_or_stretched_if_asked(vae, shape):
+    white = torch.ones(*shape, 3)
+    padded = resize(white[None], width=96, height=96, fit="pad")[0]
+    grey = (padded == 0.5).all(2)
+    assert padded.shape == (96, 96, 3) and ((padded > 0.99).all(2) ^ grey).all()
+    kept = slice(32, 64)  # a third of the square, in the middle
+    assert not grey[kept, :].any() if shape[0] < shape[1] else not grey[:, kept].any()
+    assert grey.float().mean() == pytest.approx(2 / 3)
+    assert (resize(white[None], width=96, height=96, fit="stretch") > 0.99).all()
+    fits = ["pad", "stretch", "crop"]
+    latents = encode_each(vae, [white] * 3, fits, width=96, height=96)
+    for latent, fit in zip(latents, fits, strict=True):
+        expected = vae.encode(resize(white[None], width=96, height=96, fit=fit))
+        assert torch.equal(latent, expected[0, :, 0])
+    assert not torch.equal(latents[0], latents[1]), "one picture in two fits is encoded twice"
+
+
 def test_no_memory_frames(vae):
     assert encode_each(vae, [], width=WIDTH, height=HEIGHT).shape == (0, 16, HEIGHT // 8, WIDTH // 8)
 

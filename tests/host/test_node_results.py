@@ -55,6 +55,20 @@ def test_a_banks_references_have_the_names_of_their_inputs():
     assert told == [("hero", 0), ("hero", 1), ("castle", 0)]
 
 
+def test_a_portrait_reference_is_cropped_unless_it_is_asked_otherwise(parts):
+    common = {"model": parts["high_noise_model"], "vae": parts["vae"], "seed": 4}
+    common["latent"] = {"samples": torch.zeros(1, 16, 2, 4, 4)}
+    portrait = images(1, size=(64, 32))
+    seen = []
+    for fit in ("crop", "pad", "stretch"):
+        bank = bank_of(portrait, **({} if fit == "crop" else {"fit": fit}))[0]
+        seen.append(remembered(call("StoryMemApplyMemory", memory=bank, **common)[0])["clean"])
+    plain = remembered(call("StoryMemApplyMemory", memory=bank_of(portrait)[0], **common)[0])["clean"]
+    assert {clean.shape for clean in seen} == {(1, 16, 1, 4, 4)}
+    assert torch.equal(seen[0], plain)
+    assert not torch.equal(seen[0], seen[1]) and not torch.equal(seen[1], seen[2])
+
+
 def test_a_bank_is_loaded_from_the_output_folder_with_references_behind(output):
     (saved,) = bank_of(images(2)).values
     core("bank_folder").save(saved, output / "story" / "bank")
