@@ -97,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
 
     # Of all words only --host is ours, and argparse must leave it alone: pytest gets the others as they are.
     test = commands.add_parser("test", help="lint, check types, run every test", prefix_chars="\0")
-    parts = f"lint, types, core, host, server, canvas; {HOST} VERSION: on that ComfyUI; the rest is pytest's"
+    parts = f"lint, types, core, host, server, canvas, registry; {HOST} VERSION; the rest is pytest's"
     test.add_argument("rest", nargs="*", metavar="WORD", help=parts)
 
     # The benchmark reads its own options.

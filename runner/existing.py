@@ -117,7 +117,7 @@ def link(host: Path, say: Callable[[str], None]) -> None:
 def look(at: Existing, *more: str) -> Mapping[str, Any]:
     """What runner/inside/look.py tells of it; `more` are options of that file."""
     # -B: nothing is written into somebody's folders.
-    command = [at.python, "-B", str(LOOK), str(at.host), str(REQUIREMENTS), *more]
+    command: list[str | Path] = [at.python, "-B", str(LOOK), str(at.host), str(REQUIREMENTS), *more]
     told = packages.run(command, clean_variables())
     return json.loads(told.splitlines()[-1])
 
@@ -132,7 +132,8 @@ def _install(at: Existing, lines: Sequence[str], installed: Sequence[str]) -> No
     with tempfile.TemporaryDirectory() as folder:
         held = Path(folder, "held.txt")
         held.write_text("\n".join(installed) + "\n", encoding="utf-8")
-        command = [at.python, "-m", "pip", "install", "--quiet", "--no-input", "-c", held, *lines]
+        quietly = ("--quiet", "--no-input")
+        command: list[str | Path] = [at.python, "-m", "pip", "install", *quietly, "-c", held, *lines]
         try:
             packages.run(command, clean_variables())
         except SetupError as error:

@@ -1,6 +1,6 @@
 """What is installed: Python packages, the real ComfyUI and the small checkpoints. Standard library only.
 
-All versions stand in pins.txt.
+All versions stand in pins.txt, those of the registry's tools in registry_pins.txt.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ TRAINING = ("diffusers", "peft", "accelerate")
 TEST_TOOLS = ("pytest", "hypothesis", "ruff", "mypy", "playwright", "scikit-image", "scikit-learn")
 # Their own requirements would bring another torchvision, flash_attn and opencv: we need the modules only.
 TEST_ORACLES = ("wan22",)
+REGISTRY_TOOLS = ("comfy-cli", "comfy-lint")
 
 SMALL_MODEL_SOURCES = (
     "small_models.py", "wan_shapes.py", "text_encoder.py", "vocabulary.py", "lora_settings.py"
@@ -119,6 +120,12 @@ def with_tests_on(version: str) -> Installation:
         hosts.own_requirements_step(host),
     )
     return Installation(Environment.cached(f"host-{version}", steps), shared=tests.environment)
+
+
+def registry() -> Installation:
+    """The registry's own checks, apart: they want versions of what ComfyUI needs too."""
+    tools = pip_step("registry tools", REGISTRY_TOOLS, pins=ROOT / "runner" / "registry_pins.txt")
+    return Installation(Environment.cached("registry", (venv_step(), tools)))
 
 
 def light() -> Installation:

@@ -13,14 +13,15 @@ from pathlib import Path
 from types import MappingProxyType
 
 from .errors import SetupError
-from .installation import chromium
+from .installation import chromium, registry
 from .packages import ROOT
 from .processes import clean_variables, die_with_parent
 
 CHECKS = ("lint", "types")
 # In this order, and apart: core runs without ComfyUI on the path, host with ComfyUI's folder first on it
-# (its nodes.py and the pack's nodes/ share a name), server and canvas against a live one.
-RINGS = ("core", "host", "server", "canvas")
+# (its nodes.py and the pack's nodes/ share a name), server and canvas against a live one. The last is not ours:
+# what the registry of custom nodes checks.
+RINGS = ("core", "host", "server", "canvas", "registry")
 # What `--host` runs where nothing else is asked for.
 ON_A_HOST = ("server",)
 
@@ -109,6 +110,8 @@ def _ring(ring: str, options: Sequence[str], host: Path, say: Callable[[str], No
     try:
         if ring == "canvas":
             chromium(say)
+        if ring == "registry":
+            registry().prepare(say)
     except SetupError as error:
         print(error, flush=True)
         return Counts(failed=1)

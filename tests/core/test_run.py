@@ -154,10 +154,10 @@ def test_a_film_with_nothing_asked_is_the_graph_itself(tmp_path):
 @pytest.mark.parametrize(
     "words, parts, options",
     [
-        ([], ["lint", "types", "core", "host", "server", "canvas"], []),
+        ([], ["lint", "types", "core", "host", "server", "canvas", "registry"], []),
         (["host", "core"], ["core", "host"], []),
         (["core", "-k", "x"], ["core"], ["-k", "x"]),
-        (["-x"], ["core", "host", "server", "canvas"], ["-x"]),
+        (["-x"], ["core", "host", "server", "canvas", "registry"], ["-x"]),
     ],
 )
 def test_selection_of_rings(words, parts, options):
