@@ -19,8 +19,8 @@ from .processes import clean_variables, die_with_parent
 
 CHECKS = ("lint", "types")
 # In this order, and apart: core runs without ComfyUI on the path, host with ComfyUI's folder first on it
-# (its nodes.py and the pack's nodes/ share a name), server and canvas against a live one. The last is not ours:
-# what the registry of custom nodes checks.
+# (its nodes.py and the pack's nodes/ share a name), server and canvas against a live one. The last holds what
+# the registry of custom nodes checks.
 RINGS = ("core", "host", "server", "canvas", "registry")
 # What `--host` runs where nothing else is asked for.
 ON_A_HOST = ("server",)

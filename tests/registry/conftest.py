@@ -13,15 +13,13 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(REPOSITORY))
+sys.path[:0] = [str(REPOSITORY), str(Path(__file__).parent)]
 
-from runner import graphs  # noqa: E402
+from plain_schema import plain  # noqa: E402
+
 from runner.installation import registry  # noqa: E402
 from runner.processes import clean_variables  # noqa: E402
-from runner.server import PACK, Server  # noqa: E402
-from tests.model_files import with_placeholders  # noqa: E402
-
-API = REPOSITORY / "workflows" / "api"
+from runner.server import Server  # noqa: E402
 
 Tool = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -45,20 +43,11 @@ def tool(tmp_path_factory: pytest.TempPathFactory) -> Tool:
 
 
 @pytest.fixture(scope="session")
-def object_info(comfyui: Path, models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the real server says of all its nodes, where it finds every file that a graph names; a JSON file."""
-    every_node = {
-        f"{path.stem} {id}": node for path in API.glob("*.json") for id, node in graphs.load(path).items()
-    }
-    folder = tmp_path_factory.mktemp("registry")
-    (folder / "models").mkdir()
-    placed = with_placeholders(models, every_node, folder / "models")
-    file = folder / "object_info.json"
-    with (
-        Server(comfyui, placed, folder / "output", packs=PACK, cpu=True) as server,
-        urllib.request.urlopen(f"{server.url}/object_info") as answer,
-    ):
-        file.write_text(json.dumps(json.load(answer)))
+def object_info(full_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the real server says of all its nodes, as a file that comfy-lint reads."""
+    file = tmp_path_factory.mktemp("registry") / "object_info.json"
+    with urllib.request.urlopen(f"{full_server.url}/object_info") as answer:
+        file.write_text(json.dumps(plain(json.load(answer))))
     return file
 
 
