@@ -5,6 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ..storymem_core import story_project
+from ..storymem_core.draft import project_name
 from ..storymem_core.host import files
 from ..storymem_core.remember import as_images
 from .common import CATEGORY, ScriptSocket, StorySocket, named_errors
@@ -45,6 +46,9 @@ class StoryMemStoryProject(io.ComfyNode):
                     max=9999,
                     tooltip="The take, for the action take. 1 is the script's own seed. Asking for it twice makes it once.",
                 ),
+                io.Boolean.Input(
+                    "draft", default=False, optional=True, tooltip="Open the project's draft, not its film."
+                ),
             ],
             outputs=[
                 io.String.Output(display_name="project", tooltip="The folder's name, for the Story Loop."),
@@ -64,8 +68,8 @@ class StoryMemStoryProject(io.ComfyNode):
 
     @classmethod
     @named_errors
-    def execute(cls, project, action, shot, take) -> io.NodeOutput:
-        seen = story_project.use(files.output_root(), project, action, shot, take)
+    def execute(cls, project, action, shot, take, draft=False) -> io.NodeOutput:
+        seen = story_project.use(files.output_root(), project_name(project, draft), action, shot, take)
         sheet = as_images(seen.sheet[None])
         shown = {**images_preview(sheet, cls), "text": (seen.report,)}
         return io.NodeOutput(project, seen.story, seen.script, seen.report, sheet, ui=shown)

@@ -9,6 +9,7 @@ from comfy_api.latest import io, ui
 from comfy_execution.graph_utils import GraphBuilder
 
 from ..storymem_core import chain
+from ..storymem_core.draft import STEPS
 from ..storymem_core.host import files
 from ..storymem_core.sampling import T2V
 from .common import (
@@ -206,6 +207,23 @@ class StoryMemStoryLoop(io.ComfyNode):
                 ),
                 edits_input(),
                 colour_match_input(),
+                io.String.Input(
+                    "only",
+                    default="",
+                    optional=True,
+                    tooltip="Which of the script's shots are made: numbers, ids or ranges with commas, such as 1,3-5. Empty makes all; the others "
+                    "are left out of the film and of the memory.",
+                ),
+                io.Boolean.Input(
+                    "draft",
+                    default=False,
+                    optional=True,
+                    tooltip="Make a draft first: the story at half the size in few steps, in the folder 'draft' inside the project's, with its "
+                    "own memory. Switch it off to make the film, with `only` for the shots that you keep.",
+                ),
+                io.Int.Input(
+                    "draft_steps", default=STEPS, min=2, max=1000, optional=True, advanced=True, tooltip="Steps of the draft, at most."
+                ),
             ],
             outputs=[
                 io.Video.Output(display_name="video", tooltip="The film."),
@@ -231,12 +249,17 @@ class StoryMemStoryLoop(io.ComfyNode):
             before = {"story": shot.out(0)}
         stitched = {"fps": fps, "crossfade": crossfade, "colour_match": colour_match}
         film = graph.node("StoryMemShotStitch", **before, **stitched)
-        shown = ui.PreviewText("\n".join(_line(number, step.widgets) for number, step in enumerate(steps, 1)))
+        lines = [_line(number, step.widgets) for number, step in enumerate(steps, 1)]
+        shown = ui.PreviewText("\n".join([*_draft(inputs, steps[0].widgets), *lines]))
         return io.NodeOutput(film.out(0), shot.out(0), shot.out(1), expand=graph.finalize(), ui=shown)
 
     @classmethod
     def fingerprint_inputs(cls, **_: object) -> float:
         return float("nan")
+
+
+def _draft(inputs: Mapping[str, Any], shot: Mapping[str, Any]) -> list[str]:
+    return [f"draft: {shot['width']}x{shot['height']}, {shot['steps']} steps"] if inputs.get("draft") else []
 
 
 def _line(number: int, shot: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from storymem_core import story
 from storymem_core.errors import StoryMemError
 from storymem_core.script import parse
+from storymem_core.shot_list import chosen
 
 from . import graphs
 from .arguments import DEMO_GRAPH, Arguments
@@ -39,7 +40,8 @@ def plan(arguments: Arguments) -> tuple[story.ShotPlan, ...]:
         settings["seed"] = arguments.seed
     if arguments.references:
         settings["references"] = len(arguments.references)
-    return story.plan(parse(_read(arguments.script)), **settings)
+    script = chosen(parse(_read(arguments.script)), graphs.only_shots(graph) if graph else "")
+    return story.plan(script, **settings)
 
 
 def plan_json(arguments: Arguments) -> str:
@@ -75,7 +77,8 @@ def make(arguments: Arguments, place: Place, say: Callable[[str], None]) -> Path
     """Run the film's graph, or the demo's, on a server of its own; where the film is."""
     references = dict(zip(input_names(arguments.references), arguments.references, strict=True))
     graph = filled_graph(arguments, list(references))
-    shots = story.plan(parse(graphs.script(graph)), **graphs.plan_settings(graph))
+    script = chosen(parse(graphs.script(graph)), graphs.only_shots(graph))
+    shots = story.plan(script, **graphs.plan_settings(graph))
     # The story's folder is a name below the server's output folder.
     output = arguments.out.resolve().parent if arguments.out else OUTPUT
     files = _run(graph, place, output, say, modes=[shot.mode for shot in shots], images=references)

@@ -97,6 +97,11 @@ def plan_settings(graph: Graph) -> dict[str, Any]:
     }
 
 
+def only_shots(graph: Graph) -> str:
+    """Which of the script's shots its loop makes, as `storymem_core.shot_list.chosen` reads it."""
+    return graph[only(graph, LOOP)]["inputs"].get("only", "")
+
+
 def _with_inputs(graph: Graph, id: str, **inputs: object) -> Graph:
     return {**graph, id: {**graph[id], "inputs": {**graph[id]["inputs"], **inputs}}}
 

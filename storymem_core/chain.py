@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import Tensor
 
+from . import draft as drafts
 from . import embedders, film, shot, story_edits
 from .embedders import Embedder
 from .errors import StoryMemError, at_node
@@ -23,6 +24,7 @@ from .remember import as_bank
 from .sampling import T2V
 from .script import Script, dumps, take_seed
 from .shot import Choice, Models, Settings
+from .shot_list import chosen
 from .story import ShotPlan, mode, plan
 from .takes import check_locked
 
@@ -64,6 +66,9 @@ def loop(
     t2v_shift: float = T2V.shift,
     t2v_boundary: float = T2V.boundary,
     memory_edits: str = "",
+    only: str = "",
+    draft: bool = False,
+    draft_steps: int = drafts.STEPS,
     **settings: Any,
 ) -> list[Step]:
     """Every shot of a script as a step of the loop; all that can be known to be wrong is told here.
@@ -72,6 +77,8 @@ def loop(
         root: the host's output folder.
         fps, crossfade: of the film.
         memory_edits: see story_edits.
+        only: which of the script's are made, see shot_list; all if blank.
+        draft: make the film's draft in its place, in at most `draft_steps` steps.
         settings: the fields of `Settings`, the same for every shot.
 
     Raises:
@@ -85,6 +92,8 @@ def loop(
             value=f"only the {'high' if t2v[1] is None else 'low'}-noise one",
             remedy="Connect the other too, or neither.",
         )
+    whole, script = script, chosen(script, only)
+    settings = drafts.cheaper(settings, draft_steps) if draft else settings
     ids = [planned.id for planned in script.shots]
     memory_edits = story_edits.for_story(memory_edits, ids, as_bank(memory))
     bank = story_edits.seen_by_next(as_bank(memory), memory_edits, {})
@@ -107,7 +116,8 @@ def loop(
     for planned, widgets in zip(shots, own, strict=True):
         pair = t2v if planned.mode == "t2v" else (high_noise_model, low_noise_model)
         shot.check(planned, Models(*pair, vae, clip), Settings(**widgets), choice, bank)
-    project = project or script.name
+    folder = output_folder(root, project or script.name)
+    project = drafts.project_name(project or script.name, draft)
     steps = [
         Step(
             {
@@ -134,13 +144,15 @@ def loop(
         )
         for planned, widgets in zip(shots, own, strict=True)
     ]
-    opened = Project.open(output_folder(root, project))
+    opened = Project.open(folder)
+    if draft:  # in a folder that is the story's, though the film may not be begun
+        opened = Project.open(output_folder(root, project))
     with opened.locked():  # told now if another run works there, not when the first shot is made
         outline = opened.outline()
         check_locked(
             opened, outline, [planned.id for planned in shots], (settings["width"], settings["height"])
         )
-        opened.outlined(replace(outline, script=dumps(script), shots=tuple(map(asked, steps))))
+        opened.outlined(replace(outline, script=dumps(whole), shots=tuple(map(asked, steps))))
     return steps
 
 

@@ -14,7 +14,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from . import contact_sheet, film, seams
+from . import contact_sheet, draft, film, seams
 from .disk import digest, file_sha256, read_json, replacing, write_json
 from .memory import MemoryFrame
 from .outline import Outline
@@ -52,7 +52,7 @@ def publish(
 
     Args:
         story: its shots in order, each stored.
-        name: the story's, in the film's metadata and on the contact sheet; the folder's name if empty.
+        name: the story's, in the film's metadata and on the sheet; `draft.title` of the folder if empty.
 
     Returns:
         The path of film.mp4.
@@ -62,7 +62,7 @@ def publish(
     """
     project = Project.open(story.folder)
     folder = project.folder
-    name = name or folder.name
+    name = name or draft.title(folder)
     with project.locked():
         shots = story.shots()
         shown = rows(shots, story, project.outline())

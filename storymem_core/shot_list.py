@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from .errors import StoryMemError
+from .script import Script
 
 ALL = "all"
 _LIMITS = re.compile(r"([0-9]{1,9})(?:\s*-\s*([0-9]{1,9}))?")
@@ -23,6 +25,26 @@ def picked(text: str, ids: Sequence[str]) -> tuple[int, ...]:
     """
     parts = [part.strip() for part in text.split(",")]
     return tuple(sorted({place for part in parts for place in _places(part, ids)}))
+
+
+def chosen(script: Script, text: str) -> Script:
+    """The script with only the shots that a text names, as if the others were not in it; blank means all.
+
+    Raises:
+        StoryMemError: what `picked` raises; a shot goes on from one that is left out.
+    """
+    if not text.strip():
+        return script
+    places = picked(text, [shot.id for shot in script.shots])
+    for place in places:
+        shot = script.shots[place]
+        if place and not shot.cut and place - 1 not in places:
+            raise StoryMemError(
+                f"shot {place + 1} ({shot.id}) goes on from shot {place}, which is left out",
+                value=text,
+                remedy=f"Take shot {place} too, or let shot {place + 1} begin with a cut.",
+            )
+    return replace(script, shots=tuple(script.shots[place] for place in places))
 
 
 def _places(part: str, ids: Sequence[str]) -> range | tuple[int, ...]:

@@ -22,7 +22,7 @@ HOST = {
     "nodes",
     "server",
 }
-BARE = ("errors", "frames", "positions", "script", "story")
+BARE = ("errors", "frames", "positions", "script", "shot_list", "story")
 
 
 def imported(file: Path) -> set[str]:

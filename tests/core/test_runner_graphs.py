@@ -82,6 +82,11 @@ def test_settings_of_the_plan():
     assert graphs.plan_settings(graphs.with_references(STORY, ["a", "b", "c"]))["references"] == 3
 
 
+def test_the_shots_that_a_graph_makes():
+    assert graphs.only_shots(STORY) == ""
+    assert graphs.only_shots(graphs._with_inputs(STORY, "3", only="1-2")) == "1-2"
+
+
 def test_a_graph_is_read(tmp_path):
     file = tmp_path / "graph.json"
     file.write_text(json.dumps(STORY))

@@ -22,7 +22,7 @@ def tell(parts, script=None, **widgets):
     given = {name: parts[name] for name in WIRES} | {"embedder": Pixels()}
     given["script"] = script or call("StoryMemScript", text=SCRIPT)[0]
     links = {name: [f"from {name}", 0] for name in given}
-    loop = call("StoryMemStoryLoop", links, **SMALL, **given, **widgets)
+    loop = call("StoryMemStoryLoop", links, **{**SMALL, **given, **widgets})
     run_expansion(loop, {f"from {name}": value for name, value in given.items()})
 
 
@@ -30,12 +30,12 @@ def rows(output, name="Ink"):
     return json.loads((output / name / "story.json").read_text())["shots"]
 
 
-def project(action="look", shot="", take=1, name="Ink"):
-    return call("StoryMemStoryProject", project=name, action=action, shot=shot, take=take)
+def project(action="look", shot="", take=1, name="Ink", **more):
+    return call("StoryMemStoryProject", project=name, action=action, shot=shot, take=take, **more)
 
 
-def column(output, name):
-    return [row[name] for row in rows(output)]
+def column(output, name, story="Ink"):
+    return [row[name] for row in rows(output, story)]
 
 
 def test_a_shot_is_rolled_again_and_later_ones_are_a_persons_choice(parts, output):
@@ -120,3 +120,28 @@ def test_a_take_with_a_start_of_its_own(parts, output):
     project("take", "1", 2, name="on")
     (stored,) = call("StoryMemShot", **given)[0].shots()
     assert (stored.dropped, stored.take) == (1, 2)
+
+
+def test_a_draft_first_then_the_shots_that_are_kept(parts, output):
+    tell(parts, draft=True, draft_steps=2, steps=4, width=64)
+    told = json.loads((output / "Ink/draft/story.json").read_text())
+    assert (told["name"], told["size"], len(told["shots"])) == ("Ink (draft)", [32, 16], 3)
+    assert not (output / "Ink/film.mp4").exists()
+    project("take", "3", 2, draft=True)
+    tell(parts, draft=True, draft_steps=2, steps=4, width=64)
+    assert column(output, "take", "Ink/draft") == [1, 1, 2]
+    drafts = column(output, "key", "Ink/draft")
+
+    tell(parts, only="1,3", steps=4, width=64)
+    told = json.loads((output / "Ink/story.json").read_text())
+    assert (told["name"], told["size"]) == ("Ink", [64, 32])
+    assert [row["take"] for row in told["shots"]] == [1, 1]
+    assert not {row["key"] for row in told["shots"]} & set(drafts)
+    first, last = told["shots"]
+    assert [frame["shot"] for frame in last["memory"]] == [first["id"]] * len(last["memory"])
+    assert len(project()[1].keys) == 2 and len(project()[2].shots) == 3  # the film's shots, the whole script
+    assert len(project(draft=True)[1].keys) == 3
+
+    tell(parts, steps=4, width=64)  # the rest
+    assert column(output, "reused") == [True, False, False]
+    assert column(output, "key", "Ink/draft") == drafts
