@@ -42,8 +42,8 @@ SOURCES = MappingProxyType(
 """A model file's name -> what it is, and where it comes from with its terms."""
 
 
-LETTER = 5.2
-"""Mean width of a letter in a note."""
+LETTER, BULLET = 5.2, 60
+"""Mean width of a letter in a note, and what a list is set in by."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,8 @@ class Note:
             return 24 + 12 * (block.count("\n") - 1)
         if block.startswith("#"):
             return 36
-        rows = (math.ceil(len(line) * LETTER / self.width) for line in re.split(r"\n(?=- )", block))
+        width = self.width - (BULLET if block.startswith("- ") else 0)
+        rows = (math.ceil(len(line) * LETTER / width) for line in re.split(r"\n(?=- )", block))
         return 12 + 14 * sum(rows)
 
 
@@ -191,7 +192,7 @@ The pictures that you load are the **oldest memory**: every shot sees them, the 
 never pushed out. Load your hero and your place where ComfyUI's example stands now.
 
 - *names* of **Memory Bank** names the pictures in their order. The script's line *@Iris [Iris]: looks* tells
-  once how Iris looks, and which pictures show her.
+  once how Iris looks and which pictures show her.
 - Any size and shape will do. The film's size stays that of **Story Loop**.
 - Three pictures fill the *sink*. With more raise it, or the last ones slide out in time.
 - Clear pictures work best: one person, plain light, the clothes that the story is about.
@@ -209,6 +210,23 @@ second one is kept (24), and each is made twice as large.
 - All frames are in RAM at once: about 1 GB for a second of film at 832x480. Do long films in pieces: each
   shot lies as a file of its own in the story's folder; **Load Video** takes it.
 - At a hard cut one frame is a blend of both shots. In a shot that is done by itself there is none.
+""",
+    560,
+)
+
+OWN_LOOP = Note(
+    "A loop of your own",
+    """## Your nodes, shot after shot
+
+What stands between **Story Loop Open** and **Story Loop Close** is copied for every shot of the script: here
+the host's own samplers, frame interpolation and upscaler. Put yours in their place: another sampler, a face
+fix, a grain. Open gives each copy its shot's prompt, seed, length, start frames and memory; Close stores what
+comes out, moves the memory on and stitches the film.
+
+- Loaders stay outside: they run once.
+- Take the seed from Open. A seed that changes by itself makes every shot anew at each run.
+- *interpolation* of Close says how many frames the body makes of one: here 2, and so 32 frames a second.
+- A stored shot's copy does not run again, also after a crash.
 """,
     560,
 )

@@ -140,3 +140,15 @@ def test_a_baseline_is_three_shots_of_the_hosts_own_nodes(full_server, name):
     _, frames = film(full_server, graph)
     assert frames.shape == (3 * 5, SIZE, SIZE, 3)
     assert len({frame.tobytes() for frame in frames[[0, 5, 10]]}) == 3
+
+
+def test_a_loop_of_the_hosts_own_nodes_makes_a_smoother_larger_film(full_server):
+    run(full_server.url, shrunk("own_loop"))
+    project = "The Glass Whale"
+    story = told(full_server, project)
+    assert (story["fps"], story["size"]) == (32.0, [2 * SIZE, 2 * SIZE])
+    assert rows(full_server, project, "mode") == ["m2v", "mi2v"]
+    assert rows(full_server, project, "memory")[1]
+    frames = decoded(full_server.output / project / "film.mp4")
+    made = 2 * 5 - 1  # of five frames, with one more between any two
+    assert len(frames) == story["frames"] == sum(made - n for n in rows(full_server, project, "dropped"))
