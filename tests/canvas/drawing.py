@@ -8,7 +8,7 @@ from itertools import count
 from typing import Any, NamedTuple
 
 from layouts import Group, Layout, Node, Row
-from notes import Note
+from noting import Note
 
 Graph = dict[str, Any]
 

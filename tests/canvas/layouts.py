@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import notes
-from notes import Note, files_note
+from noting import Note, files_note
 
 Node = str
 """A node's id in the API graph."""
@@ -211,6 +211,21 @@ LAYOUTS = {
         {
             "1": (960, 270), "2": (440, 0), "3": (440, 0), "4": (440, 0), "5": (440, 0), "6": (460, 206),
             "7": (460, 206), "8": (480, 960), "14": (340, 0), "10": (340, 0), "18": (400, 440),
+        },
+    ),
+    "draft_then_final": Layout(
+        (
+            (files_note("draft_then_final"), notes.DRAFT),
+            (
+                Group("Models", (("2", "3", "4", "5"), ("6", "7"))),
+                Group("Story", (("1",),)),
+                Group("Draft or film", (("8",), ("9",)), room=240),
+            ),
+            (_loop("10"),),
+        ),
+        {
+            "1": (960, 440), "2": (440, 0), "3": (440, 0), "4": (440, 0), "5": (440, 0), "6": (460, 206),
+            "7": (460, 206), "8": (440, 0), "9": (460, 0), "10": (480, 1000),
         },
     ),
     "own_loop": Layout(

@@ -152,3 +152,19 @@ def test_a_loop_of_the_hosts_own_nodes_makes_a_smoother_larger_film(full_server)
     frames = decoded(full_server.output / project / "film.mp4")
     made = 2 * 5 - 1  # of five frames, with one more between any two
     assert len(frames) == story["frames"] == sum(made - n for n in rows(full_server, project, "dropped"))
+
+
+def test_a_draft_first_and_then_the_film_of_what_is_kept(full_server):
+    draft = shrunk("draft_then_final")
+    run(full_server.url, draft)
+    project = "The Paper Crane"
+    assert told(full_server, f"{project}/draft")["size"] == [SIZE // 2, SIZE // 2]
+    assert not (full_server.output / project / "film.mp4").exists()
+    loop = graphs.only(draft, graphs.LOOP)
+    film = {
+        **draft,
+        "8": {**draft["8"], "inputs": {"value": False}},
+        loop: {**draft[loop], "inputs": draft[loop]["inputs"] | {"only": "1"}},
+    }
+    run(full_server.url, film)
+    assert (told(full_server, project)["size"], told(full_server, project)["frames"]) == ([SIZE, SIZE], 5)
