@@ -9,6 +9,7 @@ from . import (
     aesthetics,
     conditioning,
     film,
+    given_clip,
     keyframes,
     lora,
     memory,
@@ -29,6 +30,6 @@ class StoryMemExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         topics = (
             script, memory, memory_edits, keyframes, aesthetics, text_encoder, lora, conditioning, sampling, film,
-            story, own_loop, project,
+            story, own_loop, given_clip, project,
         )  # fmt: skip
         return [node for topic in topics for node in topic.NODES]

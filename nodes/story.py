@@ -224,6 +224,7 @@ class StoryMemStoryLoop(io.ComfyNode):
                 io.Int.Input(
                     "draft_steps", default=STEPS, min=2, max=1000, optional=True, advanced=True, tooltip="Steps of the draft, at most."
                 ),
+                story_input(),
             ],
             outputs=[
                 io.Video.Output(display_name="video", tooltip="The film."),

@@ -91,9 +91,9 @@ def plan_settings(graph: Graph) -> dict[str, Any]:
         "seed": loop["seed"],
         "length": loop["length"],
         "overlap": loop["overlap"],
-        "t2v_first": "t2v_high_noise_model" in loop,
+        "t2v_first": "t2v_high_noise_model" in loop and "story" not in loop,
         "references": sum(_is_reference(name) for bank in banks for name in bank),
-        "start_given": "start_frames" in loop,
+        "start_given": "start_frames" in loop or "story" in loop,
     }
 
 

@@ -16,6 +16,8 @@ from .embedders import Embedder
 from .errors import StoryMemError, at_node
 from .filter import Filter
 from .frames import dropped, next_start
+from .going_on import asked as asked_before
+from .going_on import check_ids, check_size_of, last_shot
 from .host.memory import T2V_CHANNELS, input_channels
 from .host.vae import resize
 from .memory import MemoryBank, quantise
@@ -29,6 +31,7 @@ from .story import ShotPlan, mode, plan
 from .takes import check_locked
 
 _EVERY_SHOT = ("clip", "vae", "embedder", "filter")
+_FIRST_SHOT = ("memory", "start_frames", "story")
 _I2V = {"high_noise_model": "high_noise_model", "low_noise_model": "low_noise_model"}
 _T2V = {"high_noise_model": "t2v_high_noise_model", "low_noise_model": "t2v_low_noise_model"}
 
@@ -69,6 +72,7 @@ def loop(
     only: str = "",
     draft: bool = False,
     draft_steps: int = drafts.STEPS,
+    story: Story | None = None,
     **settings: Any,
 ) -> list[Step]:
     """Every shot of a script as a step of the loop; all that can be known to be wrong is told here.
@@ -79,6 +83,7 @@ def loop(
         memory_edits: see story_edits.
         only: which of the script's are made, see shot_list; all if blank.
         draft: make the film's draft in its place, in at most `draft_steps` steps.
+        story: the story that the script goes on with; it brings its folder, memory and end.
         settings: the fields of `Settings`, the same for every shot.
 
     Raises:
@@ -94,19 +99,24 @@ def loop(
         )
     whole, script = script, chosen(script, only)
     settings = drafts.cheaper(settings, draft_steps) if draft else settings
-    ids = [planned.id for planned in script.shots]
-    memory_edits = story_edits.for_story(memory_edits, ids, as_bank(memory))
-    bank = story_edits.seen_by_next(as_bank(memory), memory_edits, {})
+    before = last_shot(story, memory=memory, start_frames=start_frames, draft=draft)
+    given, ids = asked_before(story), [planned.id for planned in script.shots]
+    check_ids(given, ids)
+    bank = as_bank(memory) if story is None or before is None else story.memory().load()
+    memory_edits = story_edits.for_story(memory_edits, [*(told["shot_id"] for told in given), *ids], bank)
+    bank = story_edits.seen_by_next(bank, memory_edits, {})
     shots = plan(
         script,
         seed=seed,
         length=length,
         overlap=overlap,
-        t2v_first=t2v[0] is not None,
+        t2v_first=t2v[0] is not None and before is None,
         references=len(bank.frames),
-        start_given=start_frames is not None,
+        start_given=start_frames is not None or before is not None,
     )
-    if not shots[0].cut:
+    if before is not None:
+        check_size_of(before, settings["width"], settings["height"])
+    elif not shots[0].cut:
         _given_start(start_frames, overlap)
     film.rate(fps)
     film.check_fades([(planned.id, planned.frames, planned.dropped) for planned in shots], crossfade)
@@ -116,7 +126,7 @@ def loop(
     for planned, widgets in zip(shots, own, strict=True):
         pair = t2v if planned.mode == "t2v" else (high_noise_model, low_noise_model)
         shot.check(planned, Models(*pair, vae, clip), Settings(**widgets), choice, bank)
-    folder = output_folder(root, project or script.name)
+    folder = output_folder(root, project or script.name) if story is None else Path(story.folder)
     project = drafts.project_name(project or script.name, draft)
     steps = [
         Step(
@@ -139,7 +149,7 @@ def loop(
             {
                 **{name: name for name in _EVERY_SHOT},
                 **(_T2V if planned.mode == "t2v" else _I2V),
-                **({"memory": "memory", "start_frames": "start_frames"} if planned is shots[0] else {}),
+                **({name: name for name in _FIRST_SHOT} if planned is shots[0] else {}),
             },
         )
         for planned, widgets in zip(shots, own, strict=True)
@@ -152,7 +162,7 @@ def loop(
         check_locked(
             opened, outline, [planned.id for planned in shots], (settings["width"], settings["height"])
         )
-        opened.outlined(replace(outline, script=dumps(whole), shots=tuple(map(asked, steps))))
+        opened.outlined(replace(outline, script=dumps(whole), shots=(*given, *map(asked, steps))))
     return steps
 
 
@@ -208,12 +218,8 @@ def add_shot(
         story = Story(str(opened.folder)) if story is None else story
         own = Settings(**settings)
         before = opened.stored(story.keys[-1]) if story.keys else None
-        if before is not None and before.size != (own.width, own.height):
-            raise StoryMemError(
-                f"a shot must have the size of those before it, {before.size[0]}x{before.size[1]}",
-                value=f"{own.width}x{own.height}",
-                remedy="Make all shots of a story in one size, or begin another story.",
-            )
+        if before is not None:
+            check_size_of(before, own.width, own.height)
         seen = as_bank(memory) if before is None else story.memory().load()
         if memory_edits:
             seen = story_edits.seen_by_next(seen, memory_edits, opened.given(story.keys))

@@ -44,6 +44,7 @@ _MODES = {
     "m2v": ("cut", "#2f6db3"),
     "mi2v": ("goes on from the last frame", "#2d7d5f"),
     "mm2v": ("goes on in motion", "#a35a1f"),
+    "given": ("a given clip", "#4a4a52"),
 }
 
 

@@ -23,6 +23,7 @@ from .embedders import Embedder
 from .errors import StoryMemError, at_node
 from .filter import Filter
 from .frames import next_start
+from .going_on import asked, check_ids, check_size_of, last_shot
 from .loop_body import CLOSE
 from .memory import MemoryBank, quantise
 from .project import Project, StoredMemory, StoredShot, Story, output_folder
@@ -126,7 +127,7 @@ def opened(
             project folder in which another run works.
     """
     bank = as_bank(memory)
-    before = went_before(story, memory, start_frames)
+    before = last_shot(story, memory=memory, start_frames=start_frames)
     shots = plan(
         script,
         seed=seed,
@@ -145,37 +146,14 @@ def opened(
     start = None
     if start_frames is not None and not shots[0].cut:
         start = quantise(next_start(start_frames, overlap).cpu()[..., :3])
-    given = () if story is None else asked(story)
-    ids = [*(told["shot_id"] for told in given), *(shot.id for shot in shots)]
-    memory_edits = story_edits.for_story(memory_edits, ids, bank)
+    given, ids = asked(story), [shot.id for shot in shots]
+    check_ids(given, ids)
+    memory_edits = story_edits.for_story(memory_edits, [*(told["shot_id"] for told in given), *ids], bank)
     story = story or Story(str(output_folder(root, project or script.name)))
     there = Project.open(story.folder)
     with there.locked():  # told now if another run works there, not when the first shot is made
         there.outlined(replace(there.outline(), script=dumps(script), shots=(*given, *map(_asked, whole))))
     return Loop(story, tuple(whole), overlap, choice, bank, start, memory_edits)
-
-
-def went_before(story: Story | None, memory: object, start_frames: object) -> StoredShot | None:
-    """The last shot of a story that a script goes on with; None without a story.
-
-    Raises:
-        StoryMemError: a memory or start frames are given too, which the story has of its own.
-    """
-    if story is None or not story.keys:
-        return None
-    for name, given in (("memory", memory), ("start_frames", start_frames)):
-        if given is not None:
-            raise StoryMemError(
-                f"a script that goes on with a story has that story's memory and end, and takes no {name}",
-                value=f"story and {name}",
-                remedy="Connect the one or the other.",
-            )
-    return Project.open(story.folder).stored(story.keys[-1])
-
-
-def asked(story: Story) -> tuple[Mapping[str, Any], ...]:
-    """The shots that a story has, as its outline keeps those that were given and not asked for."""
-    return tuple({"shot_id": shot.id, "prompt": shot.row.get("prompt", "")} for shot in story.shots())
 
 
 def _asked(shot: ShotPlan) -> Mapping[str, Any]:
@@ -360,9 +338,5 @@ def _check(frames: np.ndarray, planned: ShotPlan, before: StoredShot | None) -> 
             value=f"{width}x{height}",
             remedy="Scale or crop the frames in the body.",
         )
-    if before is not None and before.size != (width, height):
-        raise StoryMemError(
-            f"a shot must have the size of those before it, {before.size[0]}x{before.size[1]}",
-            value=f"{width}x{height}",
-            remedy="Make all shots of a story in one size, or begin another story.",
-        )
+    if before is not None:
+        check_size_of(before, width, height)

@@ -25,7 +25,8 @@ class ShotPlan:
     """None: the story's."""
     mode: str
     """"t2v": from text alone; "m2v": a cut that sees memory; "mi2v" and "mm2v": it also goes on from the last
-    frame, or the last 5, 9, ... frames, of the shot before (StoryMem, arXiv 2512.19539)."""
+    frame, or the last 5, 9, ... frames, of the shot before (StoryMem, arXiv 2512.19539); "given": a clip that
+    a person gave, which no model made."""
     cut: bool
     seed: int
     frames: int

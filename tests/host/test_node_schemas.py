@@ -15,7 +15,7 @@ IDS = (
     "StoryMemShotConditioning", "StoryMemM2VSampler", "StoryMemShotStitch", "StoryMemShot",
     "StoryMemStoryLoop", "StoryMemMemoryEdit", "StoryMemMemoryPreview", "StoryMemStoryProject",
     "StoryMemStoryLoopOpen", "StoryMemStoryLoopClose", "StoryMemStoryLoopShot", "StoryMemStoryLoopKeep",
-    "StoryMemStoryLoopNext",
+    "StoryMemStoryLoopNext", "StoryMemGivenClip",
 )  # fmt: skip
 SOCKETS = {
     "MODEL", "CLIP", "VAE", "CONDITIONING", "LATENT", "IMAGE", "VIDEO", "STORYMEM_SCRIPT", "STORYMEM_MEMORY",
@@ -88,13 +88,14 @@ REQUIRED = {
     "StoryMemStoryLoopShot": {"loop", "story"},
     "StoryMemStoryLoopKeep": {"loop", "story", "images"},
     "StoryMemStoryLoopNext": {"story"},
+    "StoryMemGivenClip": {"images"},
 }
 
 
 def test_widgets_of_one_name_have_one_meaning(pack):
     """The loop's widgets are handed to its shots: what the one takes the other must take."""
     loop, shot = declared("StoryMemStoryLoop"), declared("StoryMemShot")
-    for name in loop.keys() & shot.keys() - {"project"}:
+    for name in loop.keys() & shot.keys() - {"project", "story"}:
         assert loop[name] == shot[name], name
     sampler = declared("StoryMemM2VSampler")
     widgets = {name for name in sampler.keys() & shot.keys() if sampler[name][0] in WIDGETS}

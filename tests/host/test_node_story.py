@@ -233,3 +233,30 @@ def test_a_bank_starts_from_what_a_story_remembers(parts):
     call("StoryMemShotStitch", story=story, fps=8.0)
     bank = call("StoryMemMemoryBank", load_from="fox", embedder=Pixels())[0]
     assert bank.frames == memory.load().frames
+
+
+def clip(**change):
+    widgets = {"images": images(5), "project": "clip", "width": 32, "height": 32, "embedder": Pixels()}
+    return call("StoryMemGivenClip", **(widgets | change))
+
+
+def test_a_script_goes_on_with_a_given_clip(parts, output):
+    text = {"scenes": [{"video_prompts": ["It goes on.", "Rain."], "cut": [False, True]}]}
+    pair = {name: parts[name] for name in ("t2v_high_noise_model", "t2v_low_noise_model")}
+    result, sources = loop(parts, text=text, story=clip()[0], project="ignored", **pair)
+    shots, _ = told(result)
+    assert [shot.get("story") for shot in shots] == [["from story", 0], [next(iter(result.expand)), 0]]
+    assert shots[0]["high_noise_model"] == ["from high_noise_model", 0], "only the I2V pair sees memory"
+    *_, film = run_expansion(result, sources).values()
+    story = json.loads((output / "clip/story.json").read_text())
+    assert [row["mode"] for row in story["shots"]] == ["given", "mi2v", "m2v"]
+    assert [len(row["memory"]) > 0 for row in story["shots"]] == [False, True, True]
+    assert len(film[0].get_components().images) == story["frames"] == 5 + 4 + 5
+    assert not (output / "ignored").exists()
+    outline = core("project").Project.open(output / "clip").outline()
+    assert [shot["shot_id"] for shot in outline.shots] == [row["id"] for row in story["shots"]]
+
+
+def test_a_clip_of_another_size_is_told_before_anything_is_made(parts, no_sampling):
+    with pytest.raises(Exception, match=r"the size of those before it, 64x32 \(got '32x32'\)"):
+        loop(parts, story=clip(width=64)[0])

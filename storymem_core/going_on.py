@@ -1,0 +1,72 @@
+"""A script that goes on with a story that is there already: with a given clip, or with an earlier film."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .errors import StoryMemError
+from .project import Project, Story
+from .stored_shot import StoredShot
+
+
+def last_shot(
+    story: Story | None, *, memory: object, start_frames: object, draft: bool = False
+) -> StoredShot | None:
+    """The shot that a script's first one comes after; None without a story.
+
+    Raises:
+        StoryMemError: a memory or start frames are given too, which the story has of its own; the script's
+            draft is asked for, which has a size and folder of its own; that shot is no longer stored.
+    """
+    if story is None or not story.keys:
+        return None
+    for name, given in (("memory", memory), ("start_frames", start_frames)):
+        if given is not None:
+            raise StoryMemError(
+                f"a script that goes on with a story has that story's memory and end, and takes no {name}",
+                value=f"story and {name}",
+                remedy="Connect the one or the other.",
+            )
+    if draft:
+        raise StoryMemError(
+            "a draft is of half the size in a folder of its own, and cannot go on with a story",
+            value="draft on",
+            remedy="Switch the draft off, or take the story off.",
+        )
+    return Project.there(story.folder).stored(story.keys[-1])
+
+
+def asked(story: Story | None) -> tuple[Mapping[str, Any], ...]:
+    """The shots that a story has, as its outline keeps those that were given and not asked for."""
+    shots = () if story is None else story.shots()
+    return tuple({"shot_id": shot.id, "prompt": shot.row.get("prompt", "")} for shot in shots)
+
+
+def check_ids(before: tuple[Mapping[str, Any], ...], ids: list[str]) -> None:
+    """Refuse a script with a shot that has the id of one before it.
+
+    Raises:
+        StoryMemError: it names the id.
+    """
+    both = [id for id in ids if id in {told["shot_id"] for told in before}]
+    if both:
+        raise StoryMemError(
+            "a shot of the script has the id of a shot of the story that it goes on with",
+            value=both[0],
+            remedy="Give it another id in the script, or change its prompt.",
+        )
+
+
+def check_size_of(before: StoredShot, width: int, height: int) -> None:
+    """Refuse a shot of another size than the one before it.
+
+    Raises:
+        StoryMemError: names both.
+    """
+    if before.size != (width, height):
+        raise StoryMemError(
+            f"a shot must have the size of those before it, {before.size[0]}x{before.size[1]}",
+            value=f"{width}x{height}",
+            remedy="Make all shots of a story in one size, or begin another story.",
+        )

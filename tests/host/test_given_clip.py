@@ -1,0 +1,100 @@
+"""A given clip as a story's first shot: its size and speed, the memory that it leaves, and what goes on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from node_calls import Pixels, images
+
+from storymem_core import given_clip, own_loop, script
+from storymem_core.errors import StoryMemError
+from storymem_core.memory import quantise
+from storymem_core.project import Project
+
+SAME = {"width": 32, "height": 32, "fit": "crop", "clip_fps": 16.0, "fps": 16.0, "keyframes": 2}
+
+
+def add(root, clip, **change):
+    return given_clip.add_clip(root, clip, embedder=Pixels(), **({"project": "ink"} | SAME | change))
+
+
+def test_a_clip_is_the_first_shot_and_the_first_memory(tmp_path):
+    clip = images(6)
+    story = add(tmp_path, clip, prompt="A desk.")
+    (shot,) = story.shots()
+    assert np.array_equal(np.stack(list(shot.frames())), quantise(clip.numpy()))
+    assert (shot.id, shot.dropped, shot.row["mode"], shot.row["prompt"]) == ("clip", 0, "given", "A desk.")
+    assert [frame.origin.shot for frame in story.memory().load().frames] == ["clip", "clip"]
+    again = add(tmp_path, clip, prompt="A desk.")
+    assert (again.keys, again.reused) == (story.keys, (True,))
+
+
+def test_another_clip_is_another_shot(tmp_path):
+    story = add(tmp_path, images(6))
+    other = add(tmp_path, images(6, seed=1))
+    assert other.keys != story.keys
+    assert other.shots()[0].row["changed"] == ["frames"]
+
+
+@pytest.mark.parametrize(
+    "count, own, wanted, places",
+    [
+        (4, 16, 16, [0, 1, 2, 3]),
+        (6, 24, 16, [0, 1, 3, 4]),
+        (5, 30, 16, [0, 1, 3]),
+        (3, 8, 16, [0, 0, 1, 1, 2, 2]),
+        (1, 60, 16, [0]),
+        (7, 23.976, 16, [0, 1, 2, 4, 5]),
+    ],
+)
+def test_a_clip_keeps_its_speed(count, own, wanted, places):
+    assert given_clip.at_rate(count, own, wanted) == places
+
+
+@pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])
+def test_a_clip_of_another_shape_comes_to_the_films_size(tmp_path, fit):
+    clip = torch.zeros(2, 16, 64, 3)
+    clip[:, :, 24:40] = 1.0  # white in the middle, black beside it
+    (shot,) = add(tmp_path, clip, fit=fit).shots()
+    assert shot.size == (32, 32)
+    column, row = shot.pick([0])[0][:, 16, 0], shot.pick([0])[0][16, :, 0]
+    assert (column[0] == 255) == (fit != "pad") and column[16] == 255
+    assert (row[1] == 255) == (fit == "crop")
+
+
+@pytest.mark.parametrize(
+    "change, told",
+    [
+        ({"width": 40}, "divisible by 16"),
+        ({"clip_fps": 0.0}, "fps must be above 0"),
+    ],
+)
+def test_what_cannot_be_is_told(tmp_path, change, told):
+    with pytest.raises(StoryMemError, match=told):
+        add(tmp_path, images(3), **change)
+    with pytest.raises(StoryMemError, match="at least one frame"):
+        add(tmp_path, images(3)[:0])
+
+
+def test_a_loop_goes_on_from_the_clip(tmp_path):
+    story = add(tmp_path, images(6))
+    loop = own_loop.opened(
+        tmp_path, script=script.parse("[continue] A pen."), project="", length=9, seed=0, negative_prompt="",
+        overlap=5, keyframes=2, embedder=Pixels(), story=story,
+    )  # fmt: skip
+    begun = own_loop.begin(loop, loop.story, own_loop.Making("body"))
+    (clip,) = story.shots()
+    assert np.array_equal(begun.start, clip.last(5))
+    assert (begun.number, begun.seen) == (2, story.memory().load())
+    assert [told["shot_id"] for told in Project.open(story.folder).outline().shots] == ["clip", begun.plan.id]
+
+
+def test_a_script_cannot_have_the_clips_id(tmp_path):
+    story = add(tmp_path, images(6))
+    text = '{"scenes": [{"shots": [{"prompt": "A pen.", "id": "clip"}]}]}'
+    with pytest.raises(StoryMemError, match=r"has the id of a shot of the story.*\(got 'clip'\)"):
+        own_loop.opened(
+            tmp_path, script=script.parse(text), project="", length=5, seed=0, negative_prompt="",
+            overlap=1, keyframes=2, embedder=Pixels(), story=story,
+        )  # fmt: skip
