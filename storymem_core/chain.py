@@ -250,7 +250,7 @@ def add_shot(
 
 def glimpse(story: Story, frames: int = 4) -> list[np.ndarray]:
     """A few frames of the newest shot, evenly over what the film shows of it: uint8 [H, W, 3] each."""
-    newest = Project.open(story.folder).stored(story.keys[-1])
+    newest = Project.there(story.folder).stored(story.keys[-1])
     return [*newest.pick(sorted({round(i) for i in np.linspace(newest.dropped, newest.count - 1, frames)}))]
 
 

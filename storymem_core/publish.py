@@ -60,7 +60,7 @@ def publish(
     Raises:
         StoryMemError: what `film.stitch` raises; a shot that is no longer stored; another run in this folder.
     """
-    project = Project.open(story.folder)
+    project = Project.there(story.folder)
     folder = project.folder
     name = name or draft.title(folder)
     with project.locked():

@@ -14,7 +14,7 @@ from .errors import StoryMemError
 from .stored_shot import VERSION
 
 STORY = "story.json"
-_MARK = "project.json"
+_MARK, _VERSION = "project.json", {"version": VERSION}
 
 PATIENCE = 1.0
 """Seconds in which another run may let go of the folder."""
@@ -36,8 +36,10 @@ def claim(folder: Path) -> None:
                 value=str(folder),
                 remedy="Choose another folder, or move away what lies in it.",
             )
-        if read_json(mark) != {"version": VERSION}:
-            write_json(mark, {"version": VERSION})
+        if read_json(mark) != _VERSION:
+            with Lock(folder).held():  # two runs may come to a new folder at once
+                if read_json(mark) != _VERSION:
+                    write_json(mark, _VERSION)
     except OSError as error:
         raise _unwritable(folder, error) from error
 
