@@ -294,6 +294,20 @@ MUTANTS = (
         '"patches": {str(key): []',
         "tests/host/test_fingerprint.py::test_each_change_counts",
     ),
+    Mutant(
+        "packages of somebody's ComfyUI not held",
+        "runner/existing.py",
+        '*quietly, "-c", held, *lines]',
+        "*quietly, *lines]",
+        "tests/core/test_existing.py::test_it_gets_a_link_and_what_it_lacks_and_keeps_its_versions",
+    ),
+    Mutant(
+        "any archive is taken for ComfyUI",
+        "runner/hosts.py",
+        "if digest != host.sha256:",
+        "if not digest:",
+        "tests/core/test_environment.py::test_a_host_is_refused_when_its_sum_is_wrong",
+    ),
 )
 
 
