@@ -5,6 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io, ui
 
 from ..storymem_core import embedders
+from ..storymem_core.host.clip_vision import embedder as clip_vision_embedder
 from ..storymem_core.memory import quantise
 from ..storymem_core.remember import as_bank, remember
 from .common import CATEGORY, EmbedderSocket, FilterSocket, MemorySocket, named_errors
@@ -45,6 +46,50 @@ class StoryMemEmbedderLoader(io.ComfyNode):
     def execute(cls, embedder, pretrained="openai") -> io.NodeOutput:
         loaded = embedders.OpenClip(pretrained) if embedder == "open_clip" else embedders.get(embedder)
         return io.NodeOutput(loaded, ui=ui.PreviewText(f"{loaded.name}: alike above {loaded.threshold:.2f}"))
+
+
+class StoryMemClipVisionEmbedder(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="StoryMemClipVisionEmbedder",
+            display_name="CLIP Vision as Embedder",
+            category=CATEGORY,
+            description="Lets a CLIP_VISION of the host measure the likeness of frames: CLIP, SigLIP or DINO, as Load CLIP "
+            "Vision gives it. Its threshold is found on pictures of your own.",
+            search_aliases=["clip vision", "embedder", "similarity", "siglip", "dino"],
+            inputs=[
+                io.ClipVision.Input("clip_vision", tooltip="The picture encoder, from Load CLIP Vision."),
+                io.Float.Input(
+                    "threshold",
+                    default=0.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="Frames more alike than this show the same view. 0: found on images; 0.90 for ViT-B/32 without.",
+                ),
+                io.Image.Input(
+                    "images",
+                    optional=True,
+                    tooltip="Four pictures or more, each of another place and like your films, to find the threshold on.",
+                ),
+            ],
+            outputs=[
+                EmbedderSocket.Output(
+                    display_name="embedder", tooltip="For Keyframe Select, Memory Bank, Story Loop."
+                ),
+                io.Float.Output(
+                    display_name="threshold", tooltip="The threshold, to note down and give next time."
+                ),
+            ],
+        )
+
+    @classmethod
+    @named_errors
+    def execute(cls, clip_vision, threshold, images=None) -> io.NodeOutput:
+        chosen, source = clip_vision_embedder(clip_vision, threshold, images)
+        told = f"{chosen.name}: alike above {chosen.threshold:.2f}, {source}"
+        return io.NodeOutput(chosen, chosen.threshold, ui=ui.PreviewText(told))
 
 
 class StoryMemKeyframeSelect(io.ComfyNode):
@@ -104,4 +149,4 @@ class StoryMemKeyframeSelect(io.ComfyNode):
         return io.NodeOutput(kept, result.bank, result.report, ui=shown)
 
 
-NODES = [StoryMemEmbedderLoader, StoryMemKeyframeSelect]
+NODES = [StoryMemEmbedderLoader, StoryMemClipVisionEmbedder, StoryMemKeyframeSelect]

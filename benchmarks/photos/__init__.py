@@ -1,8 +1,4 @@
-"""Real photographs that scikit-image and scikit-learn bundle (no download), and views of them.
-
-Frames are float [H, W, 3] in 0..1. A window is where a camera looks: its centre as parts of the photo's
-height and width, and its own height, 1.0 being as much of the photo as the frame's shape allows.
-"""
+"""Real photographs that scikit-image and scikit-learn bundle (no download), and views of them."""
 
 from __future__ import annotations
 
@@ -14,7 +10,8 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.nn import functional as F
+
+from storymem_core.calibration import view as view
 
 SCENES = {
     "astronaut": "skimage/data/astronaut.png",
@@ -53,17 +50,3 @@ def photo(path: str) -> Tensor:
     [folder] = find_spec(package).submodule_search_locations  # type: ignore[union-attr]
     pixels = np.asarray(Image.open(Path(folder, rest)).convert("RGB"))
     return torch.from_numpy(pixels.copy()).movedim(-1, 0).float() / 255
-
-
-def view(
-    image: Tensor, height: int, width: int, window: tuple[float, float, float] = (0.5, 0.5, 1.0)
-) -> Tensor:
-    """What a camera sees of `image` [3, H, W] through `window`, as a frame [height, width, 3]."""
-    _, rows, columns = image.shape
-    tall = min(rows, columns * height / width) * window[2]
-    wide = tall * width / height
-    top = min(max(window[0] * rows - tall / 2, 0), rows - tall)
-    left = min(max(window[1] * columns - wide / 2, 0), columns - wide)
-    part = image[:, round(top) : round(top + tall), round(left) : round(left + wide)]
-    seen = F.interpolate(part[None], (height, width), mode="bicubic", antialias=True).clamp(0, 1)
-    return seen[0].movedim(0, -1).contiguous()

@@ -13,11 +13,13 @@ IDS = (
     "StoryMemScript", "StoryMemMemoryBank", "StoryMemKeyframeSelect", "StoryMemAestheticFilter",
     "StoryMemEmbedderLoader", "StoryMemTextEncoderLoader", "StoryMemM2VLora", "StoryMemApplyMemory",
     "StoryMemShotConditioning", "StoryMemM2VSampler", "StoryMemShotStitch", "StoryMemShot",
-    "StoryMemStoryLoop", "StoryMemMemoryEdit", "StoryMemMemoryPreview", "StoryMemStoryProject",
+    "StoryMemStoryLoop", "StoryMemMemoryEdit", "StoryMemMemoryPreview", "StoryMemClipVisionEmbedder",
+    "StoryMemStoryProject",
     "StoryMemStoryLoopOpen", "StoryMemStoryLoopClose", "StoryMemStoryLoopShot", "StoryMemStoryLoopKeep",
     "StoryMemStoryLoopNext", "StoryMemGivenClip",
 )  # fmt: skip
 SOCKETS = {
+    "CLIP_VISION",
     "MODEL", "CLIP", "VAE", "CONDITIONING", "LATENT", "IMAGE", "VIDEO", "STORYMEM_SCRIPT", "STORYMEM_MEMORY",
     "STORYMEM_EMBEDDER", "STORYMEM_FILTER", "STORYMEM_STORY", "STORYMEM_LOOP",
     "STORYMEM_MEMORY,IMAGE",
@@ -71,6 +73,7 @@ REQUIRED = {
     "StoryMemMemoryBank": set(),
     "StoryMemMemoryEdit": {"memory"},
     "StoryMemMemoryPreview": {"memory"},
+    "StoryMemClipVisionEmbedder": {"clip_vision"},
     "StoryMemKeyframeSelect": {"images"},
     "StoryMemAestheticFilter": set(),
     "StoryMemEmbedderLoader": set(),
