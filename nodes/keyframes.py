@@ -25,7 +25,8 @@ class StoryMemEmbedderLoader(io.ComfyNode):
                 io.Combo.Input(
                     "embedder",
                     options=list(embedders.NAMES),
-                    tooltip="efficientnet-lite0 needs no download; open_clip is the paper's ViT-B/32.",
+                    tooltip="efficientnet-lite0 needs no download; open_clip is the paper's ViT-B/32; first frame only measures "
+                    "nothing and keeps each shot's first frame.",
                 ),
                 io.String.Input(
                     "pretrained",

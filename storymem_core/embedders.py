@@ -105,9 +105,27 @@ class OpenClip:
         return self._model((images - mean) / std)
 
 
+class FirstFrameOnly:
+    """No measure at all: the paper's ablation in which a shot gives its first frame to the memory, no other.
+
+    To it all frames are equal. So every later frame of a shot shows the same view as the first that passes
+    the filter, and, since equal is not above the threshold, that one is never too like the memory.
+    """
+
+    name = "first frame only"
+    threshold = 1.0
+
+    def __init__(self, device: str | torch.device = "cpu"):
+        pass
+
+    def __call__(self, frames: Tensor) -> Tensor:
+        return torch.ones(len(checked_frames(frames)), 1)
+
+
 NAMES: dict[str, Callable[..., Embedder]] = {
     EfficientNetLite0.name: EfficientNetLite0,
     "open_clip": OpenClip,
+    FirstFrameOnly.name: FirstFrameOnly,
 }
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .bank_edits import spelt
 from .bank_folder import ASIDE, SINK, WINDOW, role
+from .embedders import FirstFrameOnly
 from .lettering import Lettering
 from .memory import MemoryBank, likeness
 from .memory_frame import MemoryFrame
@@ -164,6 +165,8 @@ def _origin(frame: MemoryFrame, numbers: Mapping[str, int]) -> str:
 
 
 def _most_like(bank: MemoryBank, place: int) -> str:
+    if bank.embedder == FirstFrameOnly.name:
+        return ""
     cosines = {
         other + 1: likeness(bank.frames[place], [frame])
         for other, frame in enumerate(bank.frames)

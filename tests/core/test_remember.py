@@ -7,6 +7,7 @@ import pytest
 import torch
 from stories import noise
 
+from storymem_core.embedders import FirstFrameOnly
 from storymem_core.errors import StoryMemError
 from storymem_core.filter import Filter
 from storymem_core.memory import MemoryBank
@@ -106,3 +107,13 @@ def test_an_empty_bank_without_room_says_so():
     after = remember(MemoryBank(sink=0, capacity=1), noise(1, 3), Pixels(), None, shot="a")
     assert [frame.origin.frame for frame in after.kept] == [2]
     assert after.report.splitlines().count("frame 1: no room in the bank") == 1
+
+
+def test_first_frame_only_keeps_just_that_of_each_shot():
+    frames = noise(1, 5)
+    first = remember(MemoryBank(), frames, FirstFrameOnly(), None, shot="a")
+    again = remember(first.bank, frames, FirstFrameOnly(), None, shot="b")
+    assert [(f.origin.shot, f.origin.frame) for f in again.bank.frames] == [("a", 0), ("b", 0)]
+    frames[0] //= 3
+    passed = remember(MemoryBank(), frames, FirstFrameOnly(), Filter(Brightness(), 0.4), shot="a", first=0)
+    assert [frame.origin.frame for frame in passed.kept] == [1]
