@@ -85,15 +85,16 @@ def marks(bank: MemoryBank) -> dict[str, Any]:
     A shot's key is made of it too: the memory after a shot keeps pins, names and what was set aside. What a
     bank has not is left out, so that shots which were stored before it could be had are found again.
     """
+    everything = (*bank.frames, *bank.aside)
     found: tuple[list[Any], ...] = (
         [frame.sha256 for frame in bank.frames if frame.pinned],
         [frame.sha256 for frame in bank.aside],
         [
             frame.origin.shot
-            for frame in bank.frames
+            for frame in everything
             if frame.origin.source == "reference" and not _NAMELESS.fullmatch(frame.origin.shot)
         ],
-        [(frame.sha256, frame.fit) for frame in bank.frames if frame.fit != CROP],
+        [(frame.sha256, frame.fit) for frame in everything if frame.fit != CROP],
     )
     return {name: value for name, value in zip(MARKS, found, strict=True) if value}
 

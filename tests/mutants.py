@@ -156,9 +156,9 @@ MUTANTS = (
     ),
     Mutant(
         "stale shot reused after a change",
-        "storymem_core/shot.py",
-        '        "memory": [frame.sha256 for frame in seen.frames],\n',
-        "",
+        "storymem_core/memory.py",
+        "    frames = [frame.sha256 for frame in bank.frames]\n",
+        "    frames: list[str] = []\n",
         "tests/host/test_shot.py::test_each_change_makes_another_shot",
     ),
     Mutant(
