@@ -23,7 +23,7 @@ FORMAT, PLAIN, VERSION = "storymem memory bank", 1, 2
 """A bank whose frames have no marks, and of which none is set aside, is written as version 1: older packs
 read it too. One that they would misread is written as version 2."""
 
-SINK, WINDOW, ASIDE = "sink", "window", "set aside"
+SINK, WINDOW, ASIDE, PINNED = "sink", "window", "set aside", "pinned"
 UNREADABLE = (OSError, ValueError, SyntaxError, KeyError, TypeError, EOFError, struct.error, zlib.error)
 
 
@@ -90,6 +90,12 @@ def load(folder: str | Path) -> MemoryBank:
     return MemoryBank(
         frames[:seen], record["sink"], record["capacity"], record["embedder"], aside=frames[seen:]
     )
+
+
+def standing(bank: MemoryBank, place: int) -> str:
+    """Its role as a person is told it: "pinned" comes before all others."""
+    pinned = place < len(bank.frames) and bank.frames[place].pinned
+    return PINNED if pinned else role(bank, place)
 
 
 def role(bank: MemoryBank, place: int) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import film
+from .bank_folder import standing
 from .disk import replacing
 from .memory import MemoryBank
 from .stored_shot import StoredShot
@@ -192,7 +193,7 @@ def came_from(bank: MemoryBank, place: int, numbers: Mapping[str, int]) -> tuple
         numbers: the number in this film of each shot, by its id; another shot is told by its id.
     """
     origin = bank.frames[place].origin
-    role = "sink" if place < bank.sink else "window"
+    role = standing(bank, place)
     if origin.source == "reference":
         return origin.shot, role
     return f"shot {numbers.get(origin.shot, origin.shot)}", f"frame {origin.frame}", role

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from .bank_edits import spelt
-from .bank_folder import ASIDE, SINK, WINDOW, role
+from .bank_folder import ASIDE, PINNED, SINK, WINDOW, standing
 from .embedders import FirstFrameOnly
 from .lettering import Lettering
 from .memory import MemoryBank, likeness
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _COLUMNS, _GAP, _TALLEST, _BAR, _LINES, _LEADING, _ASIDE = 5, 24, 240, 8, 3, 28, 70
 _MAT = "#efece6"
 _WIDE = (INNER + _GAP) // _COLUMNS - _GAP
-_COLOURS = {SINK: "#6b4fa0", WINDOW: "#2f6db3", "pinned": "#a35a1f", ASIDE: FAINT}
+_COLOURS = {SINK: "#6b4fa0", WINDOW: "#2f6db3", PINNED: "#a35a1f", ASIDE: FAINT}
 
 
 class Card(NamedTuple):
@@ -41,10 +41,9 @@ def cards(bank: MemoryBank, shots: Sequence[str] = ()) -> list[Card]:
         shots: ids of a story's shots in order; they are told by their number, others by their id.
     """
     numbers = {shot: number for number, shot in enumerate(shots, 1)}
-    frames = (*bank.frames, *bank.aside)
     return [
-        Card(place + 1, "pinned" if frame.pinned else role(bank, place), _lines(bank, place, numbers))
-        for place, frame in enumerate(frames)
+        Card(place + 1, standing(bank, place), _lines(bank, place, numbers))
+        for place in range(len(bank.frames) + len(bank.aside))
     ]
 
 

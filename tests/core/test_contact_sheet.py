@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -76,6 +78,7 @@ def test_prompt_title_and_numbers_are_drawn(project, monkeypatch):
             remembered(noise(2)[0], "first", 11),
             remembered(noise(3)[0], "cut from the film", 4),
             remembered(noise(4)[0], "first", 12),
+            replace(remembered(noise(5)[0], "first", 13), pinned=True),
         )
     )
     shots = [
@@ -88,12 +91,12 @@ def test_prompt_title_and_numbers_are_drawn(project, monkeypatch):
     assert "2 scenes   ·   2 shots   ·   0.8 seconds   ·   13 frames at 16 a second   ·   64 x 64" in text
     assert PROMPTS[2] in " ".join(written) and f"seed {2**62}" in text
     assert "goes on in motion" in text and "9 frames made, 5 repeated" in text
-    assert "saw no memory" in text and "saw 4 frames of memory" in text
-    captions = written[written.index("saw 4 frames of memory") + 1 :]
+    assert "saw no memory" in text and "saw 5 frames of memory" in text
+    captions = written[written.index("saw 5 frames of memory") + 1 :]
     assert captions[:2] == ["hero.png", "sink"]
     assert captions[2:5] == ["shot 1", "frame 11", "sink"]
     assert captions[5].startswith("shot cut") and captions[6:8] == ["frame 4", "sink"]
-    assert captions[8:] == ["shot 1", "frame 12", "window"]
+    assert captions[8:] == ["shot 1", "frame 12", "window", "shot 1", "frame 13", "pinned"]
 
 
 def test_a_sheet_is_the_same_bytes_each_time(tmp_path):
