@@ -1,4 +1,6 @@
-"""The server's memory over a story of many shots, in the host's default cache mode: it must stay flat.
+"""The server's memory over a story of 100 shots, with the host's default cache and without: it stays flat.
+
+    run.py bench ram [SHOTS]
 
 The other side, on a server of its own: as many batches of frames of the same size, each handed from node to
 node, which is what a loop that keeps its frames would cost. Resident memory is read after each shot.
@@ -22,7 +24,8 @@ from runner.installation import small_models
 from runner.progress import Event
 from runner.server import Server
 
-SHOTS, SIZE, LENGTH, STEPS = 24, 128, 17, 4
+SHOTS = int(sys.argv[1]) if len(sys.argv) > 1 else 100
+SIZE, LENGTH, STEPS = 128, 17, 4
 # The first shots fill what is filled once: models, caches of grey latents, the memory of ten frames.
 WARM_UP = 8
 
@@ -75,8 +78,16 @@ def main() -> None:
     models = small_models(Path(sys.executable), host, print)
     rows: list[dict[str, str | float]] = []
     growths = []
-    for name, graph in (("StoryMem's loop", story()), ("frames handed on", frames_handed_on())):
-        with tempfile.TemporaryDirectory() as folder, Server(host, models, Path(folder), cpu=True) as server:
+    sides: tuple[tuple[str, Graph, tuple[str, ...]], ...] = (
+        ("StoryMem's loop", story(), ()),
+        ("StoryMem's loop, --cache-none", story(), ("--cache-none",)),
+        ("frames handed on", frames_handed_on(), ()),
+    )
+    for name, graph, options in sides:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            Server(host, models, Path(folder), cpu=True, arguments=options) as server,
+        ):
             read, listen = after_each_shot(server.pid)
             run(server.url, graph, listen)
         memory = list(read.values())
