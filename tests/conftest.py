@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,5 +61,5 @@ def full_server(comfyui: Path, models: Path, tmp_path_factory: pytest.TempPathFa
     small_files.fill(folder, named(every_node))
     packs = {**PACK, "ComfyUI-GGUF": GGUF_PACK}
     with Server(comfyui, folder, tmp_path_factory.mktemp("output"), packs=packs, cpu=True) as server:
-        shutil.copy(comfyui / "input" / "example.png", server.input)
+        small_files.inputs(server.input, comfyui)
         yield server

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
@@ -79,6 +81,21 @@ def upscaler(path: Path) -> None:
         **_convolution("body.4", 3 * 2 * 2, 8),
     }
     torch.save({"params": state}, path)
+
+
+def inputs(folder: Path, host: Path) -> None:
+    """What the graphs name in the server's input folder: ComfyUI's example, and a clip of half a second."""
+    import av
+
+    shutil.copy(host / "input" / "example.png", folder)
+    with av.open(str(folder / "clip.mp4"), "w") as film:
+        stream = film.add_stream("libx264", rate=24)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        for place in range(12):
+            picture = np.full((64, 96, 3), 60, np.uint8)
+            picture[16:48, 4 * place : 4 * place + 32] = (220, 120, 40)
+            film.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        film.mux(stream.encode())
 
 
 MAKERS: Mapping[str, Callable[[Path], None]] = MappingProxyType(

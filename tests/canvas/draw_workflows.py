@@ -12,7 +12,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -27,6 +26,7 @@ from PIL import Image  # noqa: E402
 
 from runner.installation import small_models  # noqa: E402
 from runner.server import PACK, Server  # noqa: E402
+from tests import small_files  # noqa: E402
 from tests.model_files import named, with_placeholders  # noqa: E402
 
 WORKFLOWS = ROOT / "workflows"
@@ -44,7 +44,7 @@ def main(names: list[str]) -> None:
         models = with_placeholders(small, every_node, folder / "models")
         packs = {**PACK, "ComfyUI-GGUF": ROOT / "tests" / "gguf_pack"}
         with Server(host, models, folder / "output", packs=packs, cpu=True) as server:
-            shutil.copy(host / "input" / "example.png", server.input)
+            small_files.inputs(server.input, host)
             canvas = Canvas(chromium, server.url)
             for name, graph in graphs.items():
                 canvas.load_api(graph, name)

@@ -57,9 +57,10 @@ def _story(
     memory: tuple[tuple[Node | Note, ...], ...],
     script: Node,
     film: Group,
+    title: str = "Memory",
 ) -> tuple[tuple[Group | Note | Row, ...], ...]:
     """The columns of a graph around Story Loop: notes, what goes in, the film."""
-    remembered = (Group("Memory", memory),) if memory else ()
+    remembered = (Group(title, memory),) if memory else ()
     return files, (Group("Models", models), *remembered, Group("Story", ((script,),))), (film,)
 
 
@@ -101,7 +102,7 @@ LAYOUTS = {
                 Group("Memory", ((notes.MEMORY,), ("8",))),
                 Group("Story", (("1",),)),
             ),
-            (Group("Film", (("9",),), room=480),),
+            (Group("Film", (("9",),), room=540),),
         ),
         {
             "1": (860, 520), "2": (380, 0), "4": (480, 130), "6": (480, 206), "7": (480, 206),
@@ -211,6 +212,20 @@ LAYOUTS = {
         {
             "1": (960, 270), "2": (440, 0), "3": (440, 0), "4": (440, 0), "5": (440, 0), "6": (460, 206),
             "7": (460, 206), "8": (480, 960), "14": (340, 0), "10": (340, 0), "18": (400, 440),
+        },
+    ),
+    "extend_video": Layout(
+        _story(
+            (files_note("extend_video"), notes.EXTEND),
+            (("5", "6", "9", "10"), ("7", "8")),
+            (("1", "2"), ("3",)),
+            "4",
+            _loop("11"),
+            title="Your clip",
+        ),
+        {
+            "1": (440, 400), "2": (440, 0), "3": (460, 480), "4": (960, 300), "5": (440, 0), "6": (440, 0),
+            "9": (440, 0), "10": (440, 0), "7": (460, 206), "8": (460, 206), "11": (480, 1040),
         },
     ),
     "draft_then_final": Layout(

@@ -128,6 +128,22 @@ second one is kept (24), and each is made twice as large.
     560,
 )
 
+EXTEND = Note(
+    "Your clip goes on",
+    """## Begin with a video of your own
+
+Choose your clip in **Load Video**. It becomes shot 1, cropped to the film's size at its own speed; what it
+shows is the first memory, and the script goes on from its last five frames.
+
+- The first paragraph begins with *[continue]*: the next shot takes over the clip's motion. With *[cut]* it
+  only remembers what the clip has shown.
+- Say in every prompt how the person of the clip looks: memory carries pictures, no names.
+- The MM2V pair and an *overlap* of 5 go on in motion; MI2V and an overlap of 1 from the last frame alone.
+- A long clip is a long first shot: trim it with **Trim Video** to its last seconds.
+""",
+    560,
+)
+
 DRAFT = Note(
     "Draft first",
     """## A cheap look at the whole story

@@ -78,7 +78,7 @@ def test_the_graphs_of_the_issues_are_there():
     assert {
         "any_sampler", "story_demo", "story_wan22", "story_wan22_4step", "story_wan22_gguf", "shot_by_shot",
         "mi2v_mm2v", "references", "upscale_interpolate", "own_loop", "draft_then_final",
-        "baseline_independent", "baseline_keyframe_i2v",
+        "extend_video", "baseline_independent", "baseline_keyframe_i2v",
     } <= set(NAMES)  # fmt: skip
     for kind in ("json", "jpg"):
         assert sorted(path.stem for path in WORKFLOWS.glob(f"*.{kind}")) == NAMES

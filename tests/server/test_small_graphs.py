@@ -168,3 +168,14 @@ def test_a_draft_first_and_then_the_film_of_what_is_kept(full_server):
     }
     run(full_server.url, film)
     assert (told(full_server, project)["size"], told(full_server, project)["frames"]) == ([SIZE, SIZE], 5)
+
+
+def test_a_given_clip_is_shot_one_and_is_gone_on_with(full_server):
+    run(full_server.url, shrunk("extend_video", length=9))
+    project = "On From Here"
+    assert rows(full_server, project, "mode") == ["given", "mm2v", "m2v"]
+    assert rows(full_server, project, "dropped") == [0, 5, 0]
+    clip = rows(full_server, project, "frames")[0]
+    assert clip == 8  # half a second, at 16 frames in place of 24
+    assert rows(full_server, project, "memory")[1][0]["shot"] == "clip"
+    assert len(decoded(full_server.output / project / "film.mp4")) == clip + 4 + 9
