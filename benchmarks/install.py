@@ -87,7 +87,8 @@ def main() -> int:
     for host in hosts.HOSTS.values():
         with tempfile.TemporaryDirectory() as folder:
             rows.append(row(host, Path(folder)))
-    report("install", rows)
+    wanted = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    report("install", rows, requirements=[line for line in wanted if line and not line.startswith("#")])
     return 1 if any(row["moved"] for row in rows) else 0
 
 
