@@ -244,6 +244,23 @@ def test_swapped_memory_is_another_film_of_the_same_noise(server, first):
     assert len({sha256(made) for made in frames}) == len(frames)
 
 
+def test_a_memory_is_looked_at_and_edited_where_a_story_leaves_it(server):
+    story = graph("edited", *SHOTS[:2], memory_edits="pin wake:0\ndrop 2:4")
+    loop = graphs.only(story, graphs.LOOP)
+    nodes = {
+        "edit": ("StoryMemMemoryEdit", {"memory": [loop, 2], "edits": "drop wake\nrestore 1\ncap 1"}),
+        "preview": ("StoryMemMemoryPreview", {"memory": ["edit", 0], "story": [loop, 1]}),
+        "sheet": ("SaveImage", {"images": ["preview", 0], "filename_prefix": "memory"}),
+    }
+    wired = {id: {"class_type": kind, "inputs": inputs} for id, (kind, inputs) in nodes.items()}
+    told = tell(server, "edited", {**story, **wired})
+    assert [frame["pinned"] for frame in told.rows[1]["memory"]] == [
+        frame["frame"] == 0 for frame in told.rows[1]["memory"]
+    ]
+    [sheet] = server.output.glob("memory_*.png")
+    assert pixels(sheet).shape[1] == 1720
+
+
 def test_a_longer_overlap_goes_on_in_motion(server):
     told = tell(server, "motion", with_motion_lora(graph("motion", *SHOTS[:3], length=9, overlap=5)))
     assert (column(told, "mode"), column(told, "dropped")) == (["m2v", "mm2v", "m2v"], [0, 5, 0])
