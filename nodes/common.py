@@ -124,6 +124,12 @@ def spacing_input() -> io.Input:
     )
 
 
+def end_image_input() -> io.Input:
+    return io.Image.Input(
+        "end_image", optional=True, tooltip="What the shot ends on, its last frame (first-last-frame)."
+    )
+
+
 def colour_match_input() -> io.Input:
     return io.Int.Input(
         "colour_match",

@@ -6,7 +6,7 @@ from comfy_api.latest import io, ui
 
 from ..storymem_core.host import conditioning
 from ..storymem_core.story import mode
-from .common import CATEGORY, named_errors, size_inputs
+from .common import CATEGORY, end_image_input, named_errors, size_inputs
 
 
 class StoryMemShotConditioning(io.ComfyNode):
@@ -30,6 +30,7 @@ class StoryMemShotConditioning(io.ComfyNode):
                     tooltip="None for a cut, 1 frame for MI2V, 4k+1 (5, 9, 13) for MM2V. Other sizes are "
                     "scaled and cropped at the centre.",
                 ),
+                end_image_input(),
             ],
             outputs=[
                 io.Conditioning.Output(display_name="positive", tooltip="The prompt with the shot's start."),
@@ -44,16 +45,19 @@ class StoryMemShotConditioning(io.ComfyNode):
 
     @classmethod
     @named_errors
-    def execute(cls, positive, negative, vae, width, height, length, start_frames=None) -> io.NodeOutput:
+    def execute(cls, positive, negative, vae, width, height, length, start_frames=None, end_image=None) -> io.NodeOutput:
         size = {"width": width, "height": height, "length": length}
-        shot = conditioning.condition_shot(positive, negative, vae, start_frames, **size)
-        return io.NodeOutput(*shot, ui=ui.PreviewText(_summary(start_frames, length, shot.latent["samples"])))
+        end = None if end_image is None else end_image[:1]
+        shot = conditioning.condition_shot(positive, negative, vae, start_frames, **size, end=end)
+        told = _summary(start_frames, end_image, length, shot.latent["samples"])
+        return io.NodeOutput(*shot, ui=ui.PreviewText(told))
 
 
-def _summary(start_frames, length, latent) -> str:
+def _summary(start_frames, end_image, length, latent) -> str:
     known = 0 if start_frames is None else len(start_frames)
     begin = f"goes on from {known} frame{'s' if known > 1 else ''}" if known else "begins with a cut"
-    return f"{mode(not known, known)}: {length} frames, {begin}; latent {tuple(latent.shape)}"
+    end = "" if end_image is None else ", ends on an image"
+    return f"{mode(not known, known)}: {length} frames, {begin}{end}; latent {tuple(latent.shape)}"
 
 
 NODES = [StoryMemShotConditioning]

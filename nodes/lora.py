@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import get_args
 
 from comfy_api.latest import io, ui
 
 from ..storymem_core.host import files
-from ..storymem_core.host.lora import apply
-from ..storymem_core.lora import Scaling, read
+from ..storymem_core.host.lora import apply, named
+from ..storymem_core.lora import Scaling
 from .common import CATEGORY, named_errors
 
 
@@ -59,9 +58,7 @@ class StoryMemM2VLora(io.ComfyNode):
     @classmethod
     @named_errors
     def execute(cls, model, lora_name: str, strength: float, scaling: Scaling) -> io.NodeOutput:
-        file = read(files.path("loras", lora_name), scaling)
-        # The name of the list, not this machine's path: it goes into the story's record.
-        file = replace(file, report=replace(file.report, file=lora_name))
+        file = named(lora_name, scaling)
         applied = apply(model, file, strength)
         report = f"{lora_name}: {applied.matched} of {applied.total} layers matched\n{file.report.why}"
         return io.NodeOutput(applied.model, report, ui=ui.PreviewText(report))

@@ -41,10 +41,11 @@ def _shot_outputs() -> list[io.Output]:
         io.Boolean.Output(display_name="cut", tooltip="Whether the shot is a hard cut."),
         io.Image.Output(
             display_name="start_frames",
-            tooltip="What the shot goes on from: the last frames of the one before. Nothing for a cut.",
+            tooltip="What the shot goes on from: the last frames of the one before, or its own start image. Else nothing.",
         ),
         MemorySocket.Output(display_name="memory", tooltip="What the shot remembers, for Apply Memory."),
         io.Int.Output(display_name="number", tooltip="The shot's place in the film, from 1."),
+        io.Image.Output(display_name="end_image", tooltip="What the shot ends on; nothing if it is open."),
     ]
 
 
@@ -192,10 +193,10 @@ class StoryMemStoryLoopShot(io.ComfyNode):
     def execute(cls, loop, story, body, numbered, interpolation) -> io.NodeOutput:
         begun = own_loop.begin(loop, story, Making(body, numbered, interpolation))
         stored = own_loop.is_stored(story, begun)
-        plan = begun.plan
+        plan, (start, end) = begun.plan, own_loop.given_images(begun)
         values = (
             plan.prompt, plan.negative_prompt, plan.seed, plan.frames, plan.cut,
-            own_loop.start_images(begun), own_loop.memory_seen(loop, story, begun), begun.number,
+            start, own_loop.memory_seen(loop, story, begun), begun.number, end,
         )  # fmt: skip
         return io.NodeOutput(
             begun.added_to(story), *([ExecutionBlocker(None)] * len(values) if stored else values)

@@ -11,6 +11,7 @@ from ..storymem_core.remember import memory_pictures
 from .common import (
     CATEGORY,
     MemorySocket,
+    end_image_input,
     named_errors,
     sampling_inputs,
     seed_input,
@@ -51,6 +52,7 @@ class StoryMemM2VSampler(io.ComfyNode):
                     optional=True,
                     tooltip="None for a cut, 1 frame for MI2V, 4k+1 (5, 9, 13) for MM2V.",
                 ),
+                end_image_input(),
             ],
             outputs=[
                 io.Latent.Output(
@@ -64,10 +66,12 @@ class StoryMemM2VSampler(io.ComfyNode):
     def execute(
         cls, high_noise_model, low_noise_model, positive, negative, vae, width, height, length, seed, steps,
         cfg_high, cfg_low, sampler_name, scheduler, shift, boundary, spacing, memory=None, start_frames=None,
+        end_image=None,
     ) -> io.NodeOutput:  # fmt: skip
         positive, negative, latent = condition_shot(
-            positive, negative, vae, start_frames, width=width, height=height, length=length
-        )
+            positive, negative, vae, start_frames, width=width, height=height, length=length,
+            end=None if end_image is None else end_image[:1],
+        )  # fmt: skip
         frames = memory_pictures(memory)
         high, low = give_memory(
             (high_noise_model, low_noise_model), vae, frames, latent["samples"], seed=seed, spacing=spacing

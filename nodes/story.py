@@ -10,7 +10,9 @@ from comfy_execution.graph_utils import GraphBuilder
 
 from ..storymem_core import chain
 from ..storymem_core.draft import STEPS
+from ..storymem_core.extra_lora import NONE
 from ..storymem_core.host import files
+from ..storymem_core.references import ALL
 from ..storymem_core.sampling import T2V
 from .common import (
     CATEGORY,
@@ -20,6 +22,7 @@ from .common import (
     ScriptSocket,
     StorySocket,
     colour_match_input,
+    end_image_input,
     named_errors,
     sampling_inputs,
     seed_input,
@@ -77,6 +80,39 @@ def optional_inputs() -> list[io.Input]:
             tooltip="What the first shot goes on from, where it does not begin with a cut.",
         ),
     ]
+
+
+def _own_inputs() -> list[io.Input]:
+    """What a shot may have of its own."""
+    loras = [NONE, *files.names("loras")]
+    return [
+        io.Image.Input(
+            "start_image", optional=True, tooltip="What the shot begins with; for a cut only."
+        ),
+        end_image_input(),
+        io.String.Input(
+            "references",
+            default=ALL,
+            optional=True,
+            tooltip="Names of the reference images that the shot sees, with commas between; * for all, nothing for none.",
+        ),
+        io.Float.Input(
+            "lora_strength", default=1.0, min=-10.0, max=10.0, step=0.05, optional=True, advanced=True,
+            tooltip="Strength of the M2V LoRA in this shot, times what its loader says.",
+        ),
+        io.Combo.Input(
+            "extra_lora_high", options=loras, default=NONE, optional=True, advanced=True,
+            tooltip="One LoRA more in this shot, on the high-noise expert.",
+        ),
+        io.Combo.Input(
+            "extra_lora_low", options=loras, default=NONE, optional=True, advanced=True,
+            tooltip="One LoRA more in this shot, on the low-noise expert.",
+        ),
+        io.Float.Input(
+            "extra_lora_strength", default=1.0, min=-10.0, max=10.0, step=0.05, optional=True, advanced=True,
+            tooltip="Strength of the extra LoRA.",
+        ),
+    ]  # fmt: skip
 
 
 def edits_input() -> io.Input:
@@ -145,6 +181,7 @@ class StoryMemShot(io.ComfyNode):
                     tooltip="The scene's number, for the record.",
                 ),
                 edits_input(),
+                *_own_inputs(),
             ],
             outputs=[
                 StorySocket.Output(
@@ -246,6 +283,7 @@ class StoryMemStoryLoop(io.ComfyNode):
         before: dict[str, Any] = {}
         for step in steps:
             wired = {name: links[source] for name, source in step.wires.items() if source in links}
+            wired |= {name: graph.node("LoadImage", image=file).out(0) for name, file in step.images.items()}
             shot = graph.node("StoryMemShot", **wired, **step.widgets, **before)
             before = {"story": shot.out(0)}
         stitched = {"fps": fps, "crossfade": crossfade, "colour_match": colour_match}

@@ -20,7 +20,7 @@ Which words are a name, and which of them are told of:
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,6 +52,24 @@ class Character:
 def mentioned(prompt: str, cast: Mapping[str, Character]) -> tuple[str, ...]:
     """The names of the cast that a prompt mentions, in order of their first mention."""
     return tuple(_mentions(prompt, cast))
+
+
+def references_needed(
+    prompt: str, cast: Mapping[str, Character], there: Sequence[str]
+) -> tuple[str, ...] | None:
+    """The reference images that a shot sees: all but those of characters who are not in it.
+
+    Args:
+        there: the names of all reference images; capitals do not count.
+
+    Returns:
+        Names in the order of `there`; None where nothing is left out.
+    """
+    here = mentioned(prompt, cast)
+    needed = {name.casefold() for who in here for name in cast[who].references}
+    of_cast = {name.casefold() for character in cast.values() for name in character.references}
+    kept = tuple(name for name in there if name.casefold() in needed or name.casefold() not in of_cast)
+    return None if len(kept) == len(there) else kept
 
 
 def described(prompt: str, cast: Mapping[str, Character]) -> str:

@@ -5,28 +5,35 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 from torch import Tensor
 
 from . import draft as drafts
-from . import embedders, film, shot, story_edits
+from . import embedders, film, shot, shot_images, story_edits
+from .conditioning import check_start
 from .embedders import Embedder
 from .errors import StoryMemError, at_node
+from .extra_lora import NONE, as_widgets, from_widgets
 from .filter import Filter
-from .frames import dropped, next_start
+from .frames import dropped
 from .going_on import asked as asked_before
 from .going_on import check_ids, check_size_of, last_shot
+from .host import files
 from .host.memory import T2V_CHANNELS, input_channels
-from .host.vae import resize
-from .memory import MemoryBank, quantise
-from .project import Project, StoredMemory, StoredShot, Story, output_folder
+from .memory import MemoryBank
+from .project import Project, StoredMemory, Story, output_folder
+from .references import ALL as ALL_REFERENCES
+from .references import as_text, from_text, of_shots
 from .remember import as_bank
 from .sampling import T2V
 from .script import Script, dumps, take_seed
 from .shot import Choice, Models, Settings
 from .shot_list import chosen
+from .shot_loras import with_loras
+from .shot_record import digest
 from .story import ShotPlan, mode, plan
 from .takes import check_locked
 
@@ -42,6 +49,8 @@ class Step(NamedTuple):
     widgets: Mapping[str, Any]
     wires: Mapping[str, str]
     """Each socket of the shot -> the loop's input that feeds it."""
+    images: Mapping[str, str] = MappingProxyType({})
+    """Each socket of the shot that an image of the host's input folder feeds -> its file."""
 
 
 def loop(
@@ -87,8 +96,9 @@ def loop(
         settings: the fields of `Settings`, the same for every shot.
 
     Raises:
-        StoryMemError: a script, size, model, VAE or memory with which the film cannot be made, or a project
-            folder in which another run works.
+        StoryMemError: a script, size, model, VAE or memory with which the film cannot be made, an image,
+            LoRA or reference that the script names and that is not there, or a project folder in which
+            another run works.
     """
     t2v = (t2v_high_noise_model, t2v_low_noise_model)
     if (t2v[0] is None) != (t2v[1] is None):
@@ -114,10 +124,12 @@ def loop(
         references=len(bank.frames),
         start_given=start_frames is not None or before is not None,
     )
+    needed = of_shots(script, bank, keyframes)
+    shots = tuple(replace(planned, references=names) for planned, names in zip(shots, needed, strict=True))
     if before is not None:
         check_size_of(before, settings["width"], settings["height"])
     elif not shots[0].cut:
-        _given_start(start_frames, overlap)
+        shot_images.first_start(start_frames, overlap)
     film.rate(fps)
     film.check_fades([(planned.id, planned.frames, planned.dropped) for planned in shots], crossfade)
     choice = Choice(embedder or embedders.default(), filter, keyframes)
@@ -125,33 +137,14 @@ def loop(
     own = [settings | (first if planned is shots[0] else {}) for planned in shots]
     for planned, widgets in zip(shots, own, strict=True):
         pair = t2v if planned.mode == "t2v" else (high_noise_model, low_noise_model)
-        shot.check(planned, Models(*pair, vae, clip), Settings(**widgets), choice, bank)
+        models = Models(*pair, vae, clip)
+        _check_own(planned, models)
+        shot.check(planned, models, Settings(**widgets), choice, bank)
     folder = output_folder(root, project or script.name) if story is None else Path(story.folder)
     project = drafts.project_name(project or script.name, draft)
+    shared = {"project": project, "overlap": overlap, "keyframes": keyframes, "memory_edits": memory_edits}
     steps = [
-        Step(
-            {
-                **widgets,
-                "project": project,
-                "shot_id": planned.id,
-                "scene": planned.scene,
-                "prompt": planned.prompt,
-                "negative_prompt": negative_prompt
-                if planned.negative_prompt is None
-                else planned.negative_prompt,
-                "cut": planned.cut,
-                "length": planned.frames,
-                "seed": planned.seed,
-                "overlap": overlap,
-                "keyframes": keyframes,
-                "memory_edits": memory_edits,
-            },
-            {
-                **{name: name for name in _EVERY_SHOT},
-                **(_T2V if planned.mode == "t2v" else _I2V),
-                **({name: name for name in _FIRST_SHOT} if planned is shots[0] else {}),
-            },
-        )
+        _step(planned, {**widgets, **shared}, negative_prompt, first=planned is shots[0])
         for planned, widgets in zip(shots, own, strict=True)
     ]
     opened = Project.open(folder)
@@ -167,8 +160,57 @@ def loop(
 
 
 def asked(step: Step) -> Mapping[str, Any]:
-    """A step as the story's outline keeps it: all but the name of its folder, which may change."""
-    return {name: value for name, value in step.widgets.items() if name != "project"}
+    """A step as the story's outline keeps it: its images by their pixels, all but the name of its folder."""
+    size = (step.widgets["width"], step.widgets["height"])
+    images = {
+        name: digest(shot_images.fitted(files.image(step.images[name]), size))
+        if name in step.images
+        else None
+        for name in shot_images.OWN
+    }
+    return {name: value for name, value in {**step.widgets, **images}.items() if name != "project"}
+
+
+def _step(planned: ShotPlan, widgets: Mapping[str, Any], negative_prompt: str, *, first: bool) -> Step:
+    """A planned shot as a StoryMemShot.
+
+    Args:
+        widgets: those that do not come from the plan.
+        negative_prompt: the story's.
+    """
+    own = planned.negative_prompt
+    images = {name: getattr(planned, name) for name in shot_images.OWN}
+    return Step(
+        {
+            **widgets,
+            "shot_id": planned.id,
+            "scene": planned.scene,
+            "prompt": planned.prompt,
+            "negative_prompt": negative_prompt if own is None else own,
+            "cut": planned.cut,
+            "length": planned.frames,
+            "seed": planned.seed,
+            "references": as_text(planned.references),
+            "lora_strength": float(planned.lora_strength),
+            **as_widgets(planned.lora),
+        },
+        {
+            **{name: name for name in _EVERY_SHOT},
+            **(_T2V if planned.mode == "t2v" else _I2V),
+            **({name: name for name in _FIRST_SHOT} if first else {}),
+        },
+        {name: file for name, file in images.items() if file is not None},
+    )
+
+
+def _check_own(planned: ShotPlan, models: Models) -> None:
+    """Refuse what a shot of the script cannot have of its own: read its images, and LoRAs onto the models."""
+    with at_node(f"StoryMemStoryLoop, shot {planned.id!r}"):
+        check_start(planned.given, planned.frames, planned.end_image is not None)
+        for name in (planned.start_image, planned.end_image):
+            if name is not None:
+                files.image(name)
+        with_loras(models, planned)
 
 
 def add_shot(
@@ -194,6 +236,13 @@ def add_shot(
     shot_id: str = "",
     scene: int = 1,
     memory_edits: str = "",
+    start_image: Tensor | None = None,
+    end_image: Tensor | None = None,
+    references: str = ALL_REFERENCES,
+    lora_strength: float = 1.0,
+    extra_lora_high: str = NONE,
+    extra_lora_low: str = NONE,
+    extra_lora_strength: float = 1.0,
     **settings: Any,
 ) -> tuple[Story, StoredMemory]:
     """Make the next shot of a story, or find it stored.
@@ -203,6 +252,10 @@ def add_shot(
         story: the story so far; None for its first shot, which names the `project` and may bring a memory
             and start frames of its own.
         memory_edits: see story_edits; the shots after this one see what they have done too.
+        start_image, end_image: what a cut begins with and a shot ends on: [N, H, W, 3], the first is taken.
+        references: names of those that the shot sees, as `references.from_text` reads them.
+        lora_strength: of the M2V LoRA, times its loader's.
+        extra_lora_high, extra_lora_low: one LoRA more for each expert, by its name in models/loras.
         settings: the fields of `Settings`.
 
     Returns:
@@ -226,24 +279,32 @@ def add_shot(
         outline = opened.outline()
         check_locked(opened, outline, [shot_id], (own.width, own.height))
         decision = outline.of(shot_id)
-        start = None if cut else _start(before, start_frames, overlap, own)
+        images = shot_images.given(
+            before, cut=cut, overlap=overlap, size=(own.width, own.height),
+            start_frames=start_frames, start_image=start_image, end_image=end_image,
+        )  # fmt: skip
         planned = ShotPlan(
             id=shot_id,
             scene=scene,
             prompt=prompt,
             negative_prompt=negative_prompt,
-            mode=_mode(high_noise_model, cut, overlap),
+            mode=_mode(high_noise_model, cut, overlap, start_image, end_image),
             cut=cut,
             seed=take_seed(seed, decision.take),
             frames=length,
             dropped=dropped(cut, overlap),
             take=decision.take,
+            references=from_text(references),
+            start_image=digest(images.start) if cut else None,
+            end_image=digest(images.end),
+            lora=from_widgets(extra_lora_high, extra_lora_low, extra_lora_strength),
+            lora_strength=lora_strength,
         )
-        models = Models(high_noise_model, low_noise_model, vae, clip)
+        models = with_loras(Models(high_noise_model, low_noise_model, vae, clip), planned)
         choice = Choice(embedder or embedders.default(), filter, keyframes)
         with opened.locked():
             follows = story.keys[-1] if story.keys else None
-            made, reused = shot.make(opened, planned, models, own, choice, seen, start, decision, follows)
+            made, reused = shot.make(opened, planned, models, own, choice, seen, images, decision, follows)
     story = story.added(made.shot.key, reused, made.stale)
     return story, story.memory()
 
@@ -254,38 +315,20 @@ def glimpse(story: Story, frames: int = 4) -> list[np.ndarray]:
     return [*newest.pick(sorted({round(i) for i in np.linspace(newest.dropped, newest.count - 1, frames)}))]
 
 
-def _mode(model: Any, cut: bool, overlap: int) -> str:
+def _mode(
+    model: Any, cut: bool, overlap: int, start_image: Tensor | None, end_image: Tensor | None
+) -> str:
     if input_channels(model) != T2V_CHANNELS:
-        return mode(cut, overlap)
-    if not cut:
-        raise StoryMemError(
-            "a text-to-video model cannot go on from the shot before",
-            value="cut off",
-            remedy="Make the shot a cut, or connect the image-to-video pair.",
-        )
+        return mode(cut, overlap, start_image is not None)
+    for what, value, given in (
+        ("go on from the shot before", "cut off", not cut),
+        ("begin with an image", "start_image", start_image is not None),
+        ("end on an image", "end_image", end_image is not None),
+    ):
+        if given:
+            raise StoryMemError(
+                f"a text-to-video model cannot {what}",
+                value=value,
+                remedy="Connect the image-to-video pair, or make the shot a cut without images.",
+            )
     return "t2v"
-
-
-def _start(before: StoredShot | None, given: Tensor | None, overlap: int, settings: Settings) -> np.ndarray:
-    """The frames that a continued shot goes on from, uint8 [overlap, H, W, 3]."""
-    if before is not None:
-        return before.last(overlap)
-    start = _given_start(given, overlap)
-    # Quantised at once: a broken and an unbroken run must see the same pixels.
-    return quantise(resize(start.cpu(), width=settings.width, height=settings.height))
-
-
-def _given_start(given: Tensor | None, overlap: int) -> Tensor:
-    if given is None:
-        raise StoryMemError(
-            "the first shot of a story continues, and there is nothing before it",
-            value="no start_frames",
-            remedy="Make it a cut, or connect start_frames.",
-        )
-    if len(given) < overlap:
-        raise StoryMemError(
-            f"a first shot that goes on from {overlap} frames needs as many start_frames",
-            value=len(given),
-            remedy="Connect more frames, or lower the overlap.",
-        )
-    return next_start(given, overlap)

@@ -7,6 +7,10 @@ w = W/8 latent pixels, 3 colours. Three cases (StoryMem, arXiv 2512.19539):
 - MI2V: one start frame, the last of the shot before; the first latent frame is known;
 - MM2V: n = 5, 9, ... start frames, the last n of the shot before; (n-1)/4+1 latent frames are known.
 
+Beside each of them the shot's last frame may be given too (first-last-frame): of the last latent frame's
+four mask channels, one per pixel frame, the last one is then known, as in the host's
+WanFirstLastFrameToVideo.
+
 The VAE's encoding of these pixels is the model's condition. For a cut that is the encoding of grey, neither
 zeros nor nothing. The mask is in the host's convention, 0 = known: ComfyUI inverts it and gives it to the
 model on four channels.
@@ -18,7 +22,7 @@ import torch
 from torch import Tensor
 
 from .errors import StoryMemError
-from .frames import is_length, latent_frames
+from .frames import TEMPORAL_STRIDE, is_length, latent_frames
 
 GREY = 0.5
 """Mid-grey in the host's IMAGE range 0..1; it is 0 in the VAE's range -1..1."""
@@ -45,15 +49,17 @@ def check_size(width: int, height: int) -> None:
         )
 
 
-def check_start(start_frames: int, length: int) -> None:
+def check_start(start_frames: int, length: int, end: bool = False) -> None:
     """Refuse start frames that do not fill whole latent frames, or that leave nothing to generate.
 
     Args:
         start_frames: n; 0 for a cut, 1 for MI2V, 5, 9, ... for MM2V.
         length: F, 4k+1.
+        end: the last frame is given too.
 
     Raises:
-        StoryMemError: n is neither 0 nor 4k+1, n >= F, or F is not 4k+1.
+        StoryMemError: n is neither 0 nor 4k+1, n >= F, F is not 4k+1, or no latent frame is left between the
+            start and the end.
     """
     latent_frames(length)
     if start_frames != 0 and not is_length(start_frames):
@@ -68,15 +74,24 @@ def check_start(start_frames: int, length: int) -> None:
             value=start_frames,
             remedy="Make the shot longer, or give fewer start frames.",
         )
+    if end and latent_frames(length) - _latents_of(start_frames) < 2:
+        raise StoryMemError(
+            f"nothing is left to generate between {start_frames} start frames and the end image",
+            value=f"{length} frames",
+            remedy=f"Make the shot at least {start_frames + 8 if start_frames else 5} frames long.",
+        )
 
 
-def shot_pixels(start: Tensor | None, length: int, height: int, width: int) -> Tensor:
-    """The start frames, then grey: what the VAE encodes into the shot's condition.
+def shot_pixels(
+    start: Tensor | None, length: int, height: int, width: int, end: Tensor | None = None
+) -> Tensor:
+    """The start frames, then grey, perhaps an end: what the VAE encodes into the shot's condition.
 
     Args:
         start: [n, H, W, 3 or more], 0..1, already of the shot's size; None for a cut. Unchanged.
         length: F, 4k+1.
         height, width: H and W.
+        end: the last frame, [1, H, W, 3 or more], as `start`; None leaves it open. Unchanged.
 
     Returns:
         A new tensor [F, H, W, 3], dtype and device of `start` (a cut: fp32 on the CPU).
@@ -84,30 +99,41 @@ def shot_pixels(start: Tensor | None, length: int, height: int, width: int) -> T
     Raises:
         StoryMemError: as `check_start`.
     """
-    if start is None:
-        check_start(0, length)
-        return torch.full((length, height, width, 3), GREY)
-    check_start(len(start), length)
-    grey = torch.full((length - len(start), height, width, 3), GREY, dtype=start.dtype, device=start.device)
-    return torch.cat([start[..., :3], grey])
+    known = 0 if start is None else len(start)
+    check_start(known, length, end is not None)
+    given = end if start is None else start
+    pixels = torch.full((length, height, width, 3), GREY)
+    pixels = pixels if given is None else pixels.to(given)
+    if start is not None:
+        pixels[:known] = start[..., :3]
+    if end is not None:
+        pixels[-1:] = end[..., :3]
+    return pixels
 
 
-def unknown_mask(start_frames: int, length: int, height: int, width: int) -> Tensor:
+def unknown_mask(start_frames: int, length: int, height: int, width: int, end: bool = False) -> Tensor:
     """The host's concat_mask: 0 where a latent frame is known, 1 where it is to be made.
 
     Args:
         start_frames: n; 0 for a cut.
         length: F, 4k+1.
         height, width: H and W.
+        end: the last frame is known too.
 
     Returns:
-        fp32 [1, 1, f, h, w].
+        fp32 [1, 1, f, h, w]; with an end [1, 4, f, h, w].
 
     Raises:
         StoryMemError: as `check_start`.
     """
-    check_start(start_frames, length)
+    check_start(start_frames, length, end)
     mask = torch.ones(1, 1, latent_frames(length), height // SPATIAL_STRIDE, width // SPATIAL_STRIDE)
-    known = latent_frames(start_frames) if start_frames else 0
-    mask[:, :, :known] = 0.0
+    mask[:, :, : _latents_of(start_frames)] = 0.0
+    if end:
+        mask = mask.repeat(1, TEMPORAL_STRIDE, 1, 1, 1)
+        mask[:, -1, -1] = 0.0
     return mask
+
+
+def _latents_of(start_frames: int) -> int:
+    return latent_frames(start_frames) if start_frames else 0

@@ -43,6 +43,7 @@ _TALLEST_FRAME, _TALLEST_MEMORY, _MEMORY_COLUMNS = 196, 132, 10
 _MODES = {
     "t2v": ("cut, from text alone", "#6b4fa0"),
     "m2v": ("cut", "#2f6db3"),
+    "i2v": ("cut, from an image of its own", "#2f6db3"),
     "mi2v": ("goes on from the last frame", "#2d7d5f"),
     "mm2v": ("goes on in motion", "#a35a1f"),
     "given": ("a given clip", "#4a4a52"),
@@ -147,6 +148,7 @@ class _Row:
         number = str(self.number)
         letters.number.draw(canvas, (left, y - 6), number, INK)
         kind, colour = _MODES.get(str(row.get("mode")), (str(row.get("mode", "")), SOFT))
+        kind += ", ends on an image" if row.get("end_image") else ""
         x = left + letters.number.width(number) + 16
         letters.small.draw(canvas, (x, y), letters.small.fit(kind, TEXT), colour)
         letters.small.draw(

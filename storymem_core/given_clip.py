@@ -20,7 +20,9 @@ from .host.vae import resize
 from .memory import MemoryBank, quantise
 from .project import Project, StoredMemory, Story, output_folder
 from .remember import as_bank, remember
-from .shot import Choice, of_the_story, told_of
+from .shot import Choice
+from .shot_images import Given
+from .shot_record import of_the_story, told_of
 from .story import ShotPlan
 
 RECIPE = 1
@@ -70,7 +72,7 @@ def add_clip(
     planned = ShotPlan(shot_id, 1, prompt, None, "given", True, 0, len(frames), 0)
     made_of = {
         "recipe": ["given clip", RECIPE],
-        **of_the_story(planned, choice, seen, None),
+        **of_the_story(planned, choice, seen, Given()),
         "frames": hashlib.sha256(frames.tobytes()).hexdigest(),
         "fps": float(film.rate(fps)),
     }

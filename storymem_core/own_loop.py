@@ -19,17 +19,22 @@ import numpy as np
 from torch import Tensor
 
 from . import embedders, film, story_edits
+from .conditioning import check_start
 from .embedders import Embedder
 from .errors import StoryMemError, at_node
 from .filter import Filter
 from .frames import next_start
 from .going_on import asked, check_ids, check_size_of, last_shot
+from .host import files
 from .loop_body import CLOSE
 from .memory import MemoryBank, quantise
 from .project import Project, StoredMemory, StoredShot, Story, output_folder
+from .references import as_text, of_shots, seen_by
 from .remember import as_bank, as_images, remember
 from .script import Script, dumps, take_seed
-from .shot import Choice, of_the_story, told_of
+from .shot import Choice
+from .shot_images import Given
+from .shot_record import digest, of_the_story, told_of
 from .story import ShotPlan, plan
 from .takes import Standing, standing
 
@@ -81,8 +86,9 @@ class Begun(NamedTuple):
     """1-based, in the film."""
     plan: ShotPlan
     """`dropped` counts the body's frames, `frames` those that the model is to make."""
-    seen: MemoryBank
-    start: np.ndarray | None
+    memory: MemoryBank
+    """Before it, whole."""
+    images: Given
     made_of: dict[str, Any]
     standing: Standing | None
     """The stored copy that stands for it; None where it has to be made."""
@@ -90,6 +96,11 @@ class Begun(NamedTuple):
     @property
     def key(self) -> str:
         return Project.key(self.made_of)
+
+    @property
+    def seen(self) -> MemoryBank:
+        """What it sees of the memory."""
+        return seen_by(self.memory, self.plan.references)
 
     def added_to(self, story: Story) -> Story:
         """The story with this shot, which may not be stored yet."""
@@ -123,8 +134,9 @@ def opened(
         memory_edits: see story_edits.
 
     Raises:
-        StoryMemError: a script or memory with which the film cannot be made, two things to go on from, or a
-            project folder in which another run works.
+        StoryMemError: a script or memory with which the film cannot be made, an image or reference that the
+            script names and that is not there, LoRAs in the script, two things to go on from, or a project
+            folder in which another run works.
     """
     bank = as_bank(memory)
     before = last_shot(story, memory=memory, start_frames=start_frames)
@@ -138,11 +150,19 @@ def opened(
         start_given=start_frames is not None or before is not None,
     )
     choice = Choice(embedder or embedders.default(), filter, keyframes)
-    (bank if before is None else before.memory_after()).embedded_by(choice.embedder.name)
+    first_seen = (bank if before is None else before.memory_after()).embedded_by(choice.embedder.name)
+    needed = of_shots(script, first_seen, keyframes)
     whole = [
-        shot if shot.negative_prompt is not None else replace(shot, negative_prompt=negative_prompt)
-        for shot in shots
+        replace(
+            shot,
+            references=names,
+            negative_prompt=negative_prompt if shot.negative_prompt is None else shot.negative_prompt,
+        )
+        for shot, names in zip(shots, needed, strict=True)
     ]
+    for number, shot in enumerate(whole, 1):
+        with at_node(f"StoryMemStoryLoopOpen, shot {number} ({shot.id})"):
+            _check_own(shot)
     start = None
     if start_frames is not None and not shots[0].cut:
         start = quantise(next_start(start_frames, overlap).cpu()[..., :3])
@@ -156,6 +176,20 @@ def opened(
     return Loop(story, tuple(whole), overlap, choice, bank, start, memory_edits)
 
 
+def _check_own(shot: ShotPlan) -> None:
+    """Refuse what a shot wants and a body of other nodes cannot be given, and images that are not there."""
+    check_start(shot.given, shot.frames, shot.end_image is not None)
+    for name in (shot.start_image, shot.end_image):
+        if name is not None:
+            files.image(name)
+    if shot.lora is not None or shot.lora_strength != 1.0:
+        raise StoryMemError(
+            "a loop around nodes of your own has models of its own, and cannot give a shot another LoRA",
+            value="lora" if shot.lora is not None else "lora_strength",
+            remedy="Take it out of the script, or make the film by Story Loop.",
+        )
+
+
 def _asked(shot: ShotPlan) -> Mapping[str, Any]:
     return {
         "shot_id": shot.id,
@@ -163,6 +197,9 @@ def _asked(shot: ShotPlan) -> Mapping[str, Any]:
         "negative_prompt": shot.negative_prompt,
         "length": shot.frames,
         "seed": shot.seed,
+        "references": as_text(shot.references),
+        "start_image": digest(_image(shot.start_image)),
+        "end_image": digest(_image(shot.end_image)),
     }
 
 
@@ -221,25 +258,32 @@ def _begun(number: int, planned: ShotPlan, loop: Loop, story: Story, making: Mak
     seen = (loop.bank if before is None else story.memory().load()).embedded_by(loop.choice.embedder.name)
     if loop.memory_edits:
         seen = story_edits.seen_by_next(seen, loop.memory_edits, project.given(story.keys))
-    start = None if planned.cut else _start(before, loop)
+    images = Given(_start(planned, before, loop), _image(planned.end_image))
     made_of = {
         "recipe": ["own loop", RECIPE],
         "number": number if making.numbered else None,
-        **of_the_story(planned, loop.choice, seen, start),
+        **of_the_story(planned, loop.choice, seen, images),
         "body": making.body,
         "interpolation": making.interpolation,
     }
     planned = replace(planned, dropped=_repeated(loop, planned, making.interpolation))
     found = standing(project, planned.id, made_of, decision)
-    return Begun(number, planned, seen, start, made_of, found)
+    return Begun(number, planned, seen, images, made_of, found)
 
 
-def _start(before: StoredShot | None, loop: Loop) -> np.ndarray | None:
-    """The frames that a continued shot goes on from, at the rate at which the model makes them."""
+def _start(planned: ShotPlan, before: StoredShot | None, loop: Loop) -> np.ndarray | None:
+    """What a shot starts from: an image of its own, or frames at the rate at which the model makes them."""
+    if planned.cut:
+        return _image(planned.start_image)
     if before is None:
         return loop.start
     step = int(before.row.get("interpolation", 1))
     return before.last((loop.overlap - 1) * step + 1)[::step]
+
+
+def _image(name: str | None) -> np.ndarray | None:
+    """An image of the host's input folder in its own size: the body scales it. uint8 [1, H, W, 3]."""
+    return None if name is None else quantise(files.image(name).cpu().float())
 
 
 def is_stored(story: Story, begun: Begun) -> bool:
@@ -255,12 +299,14 @@ def is_stored(story: Story, begun: Begun) -> bool:
 
 def memory_seen(loop: Loop, story: Story, begun: Begun) -> MemoryBank | StoredMemory:
     """The memory that the next shot sees, as nodes hand it on: by name where it lies on disk as it is."""
-    return story.memory() if story.keys and not loop.memory_edits else begun.seen
+    whole = begun.plan.references is None and not loop.memory_edits
+    return story.memory() if story.keys and whole else begun.seen
 
 
-def start_images(begun: Begun) -> Tensor | None:
-    """The frames that the next shot goes on from, [overlap, H, W, 3], 0..1; None for a cut."""
-    return None if begun.start is None else as_images(begun.start)
+def given_images(begun: Begun) -> tuple[Tensor | None, Tensor | None]:
+    """What the next shot starts from, [n, H, W, 3], 0..1, and the frame that it ends on; None for nothing."""
+    start, end = (None if frames is None else as_images(frames) for frames in begun.images)
+    return start, end
 
 
 def keep(loop: Loop, story: Story, making: Making, images: Sequence[Tensor]) -> StoredShot:
@@ -283,7 +329,7 @@ def keep(loop: Loop, story: Story, making: Making, images: Sequence[Tensor]) -> 
         began = time.perf_counter()
         choice = loop.choice
         after = remember(
-            begun.seen, frames, choice.embedder, choice.filter,
+            begun.memory, frames, choice.embedder, choice.filter,
             shot=begun.plan.id, limit=choice.limit, first=begun.plan.dropped,
         )  # fmt: skip
         row = {
@@ -293,9 +339,9 @@ def keep(loop: Loop, story: Story, making: Making, images: Sequence[Tensor]) -> 
             "changed": list(project.changes(begun.plan.id, begun.made_of) or ()),
             "seconds": {"keyframes": round(time.perf_counter() - began, 3)},
         }
-        seen = begun.seen
-        given = MemoryBank(after.kept, seen.sink, seen.capacity, seen.embedder)
-        return project.store(begun.key, begun.made_of, row, frames, begun.seen, given)
+        memory = begun.memory
+        given = MemoryBank(after.kept, memory.sink, memory.capacity, memory.embedder)
+        return project.store(begun.key, begun.made_of, row, frames, memory, given)
 
 
 def kept(story: Story) -> StoredMemory:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain, repeat
 
-from .errors import StoryMemError
+from .cast import references_needed
+from .errors import StoryMemError, at_node
 from .memory import MemoryBank
 from .memory_frame import MemoryFrame
+from .script import Script, Shot
 
 REFERENCE = "reference"
 """What a frame's origin says of an image that was given by hand."""
+
+ALL = "*"
+"""What a node's widget says for all references."""
 
 _SEPARATORS = re.compile(r"[,\n]")
 
@@ -85,3 +91,67 @@ def picked(bank: MemoryBank, names: Sequence[str] | None) -> tuple[MemoryFrame, 
         for frame in bank.frames
         if frame.origin.source != REFERENCE or frame.origin.shot.casefold() in wanted
     )
+
+
+def as_text(names: Sequence[str] | None) -> str:
+    """The references that a shot sees, as a node's widget says it: "*" for all, "" for none."""
+    return ALL if names is None else ", ".join(names)
+
+
+def from_text(text: str) -> tuple[str, ...] | None:
+    """The way back."""
+    if text.strip() == ALL:
+        return None
+    return tuple(name.strip() for name in _SEPARATORS.split(text) if name.strip())
+
+
+def seen_by(bank: MemoryBank, names: Sequence[str] | None) -> MemoryBank:
+    """What a shot sees of a bank: the frames that `picked` gives; those of the sink stay the sink."""
+    frames = picked(bank, names)
+    left_out = sum(frame not in frames for frame in bank.frames[: bank.sink])
+    return replace(bank, frames=frames, sink=bank.sink - left_out)
+
+
+def of_shots(script: Script, bank: MemoryBank, keyframes: int) -> list[tuple[str, ...] | None]:
+    """The references that each shot of a script sees, by name; None where it sees all.
+
+    A shot that names none of its own sees those of the cast that it mentions, and all that are nobody's.
+
+    Args:
+        bank: the memory before the first shot.
+        keyframes: most new frames that a shot gives to it.
+
+    Raises:
+        StoryMemError: a shot or the cast names a reference that the bank has not, or one that may have slid
+            out of the memory when the shot is made.
+    """
+    for name, character in script.cast.items():
+        with at_node(f"cast, {name!r}"):
+            picked(bank, character.references)
+    needed = [_needed(script, shot, bank) for shot in script.shots]
+    for number, (shot, names) in enumerate(zip(script.shots, needed, strict=True)):
+        with at_node(f"shot {number + 1} ({shot.id})"):
+            picked(bank, names)
+            if shot.references:
+                _check_stay(bank, shot.references, number * keyframes)
+    return needed
+
+
+def _needed(script: Script, shot: Shot, bank: MemoryBank) -> tuple[str, ...] | None:
+    if shot.references is not None or shot.as_written:
+        return shot.references
+    return references_needed(shot.prompt, script.cast, reference_names(bank))
+
+
+def _check_stay(bank: MemoryBank, names: Sequence[str], added: int) -> None:
+    """Refuse references that `added` new frames could push out of the memory."""
+    leaving = max(0, len(bank.frames) + added - bank.capacity)
+    window = [frame for frame in bank.frames[bank.sink :] if not frame.pinned]
+    stay = {frame.origin.shot.casefold() for frame in bank.frames if frame not in window[:leaving]}
+    for name in names:
+        if name.strip().casefold() not in stay:
+            raise StoryMemError(
+                "this reference may have slid out of the memory when the shot is made",
+                value=name,
+                remedy="Pin it, or make the sink or the capacity larger.",
+            )

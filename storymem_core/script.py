@@ -6,7 +6,10 @@ Three spellings are read:
   video_prompts[], first_frame_prompt[], cut[]}]}`, parallel lists with one entry per shot. Lists `id`,
   `length`, `seed` and `negative_prompt` may stand beside them (null: not given), or a scene may list
   `shots: [{prompt, cut, ...}]` instead. A cut is a boolean or the string "True" or "False"; a shot without
-  one is a cut. Unknown fields of the story, of a scene and of a shot are kept. `cast: {name: {description,
+  one is a cut. Likewise `references` (names of reference images that the shot sees, all without it),
+  `start_image` and `end_image` (files of the host's input folder), `lora` (one LoRA more: a file for both
+  experts, or `{high, low, strength}`) and `lora_strength` (of the M2V LoRA, times what its loader says).
+  Unknown fields of the story, of a scene and of a shot are kept. `cast: {name: {description,
   references[]}}` tells who is in the story (see `cast`); a shot with `as_written` true leaves it aside.
 * **JSON5**: the same, written by hand.
 * **Plain text**: a shot per paragraph (its lines are joined); a line `---` starts a new scene; a paragraph
@@ -27,6 +30,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from . import extra_lora
 from .cast import Character, described
 from .errors import StoryMemError
 from .script_fields import MAX_SEED as MAX_SEED
@@ -56,6 +60,15 @@ class Shot:
     """None: the story's."""
     as_written: bool = False
     """True: the prompt is taken as it stands, whomever of the cast it names."""
+    references: tuple[str, ...] | None = None
+    """Names of the reference images that the shot sees; None: the cast's, or all."""
+    start_image: str | None = None
+    """File that a cut begins with; None: it begins as the model likes."""
+    end_image: str | None = None
+    """File that the shot ends on."""
+    lora: extra_lora.ExtraLora | None = None
+    lora_strength: float | None = None
+    """Of the M2V LoRA, times its loader's; None: 1."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Every other field of the shot, `first_frame_prompt` among them."""
 
@@ -182,7 +195,7 @@ def _cast(raw: Mapping[str, Any], defects: Defects) -> dict[str, Character]:
         fields = dict(told)
         description = take_field(fields, "description", "", place, defects)
         references = take_field(fields, "references", [], place, defects)
-        cast[name] = Character(description, tuple(references), other_fields(fields, place, defects))
+        cast[name] = Character(description, tuple(references or ()), other_fields(fields, place, defects))
     return cast
 
 
@@ -201,16 +214,24 @@ def _shot(raw: Any, scene: int, place: str, defects: Defects) -> Shot:
     def take(name: str, default: Any = None) -> Any:
         return take_field(fields, name, default, place, defects)
 
-    first_frame = take("first_frame_prompt")
+    first_frame, cut = take("first_frame_prompt"), str(take("cut", True)).lower() == "true"
+    references, start, lora = take("references"), take("start_image"), take("lora")
+    if start is not None and not cut:
+        defects.add(f"{place}, start_image", "none, since the shot goes on from the one before", start)
     known = {"first_frame_prompt": first_frame} if first_frame is not None else {}
     return Shot(
         prompt=take("prompt") or "",
-        cut=str(take("cut", True)).lower() == "true",
+        cut=cut,
         id=take("id") or "",
         length=take("length"),
         seed=take("seed"),
         negative_prompt=take("negative_prompt"),
         as_written=bool(take("as_written")),
+        references=None if references is None else tuple(references),
+        start_image=start,
+        end_image=take("end_image"),
+        lora=extra_lora.read(lora),
+        lora_strength=take("lora_strength"),
         scene=scene,
         extra=known | other_fields(fields, place, defects),
     )
@@ -224,6 +245,11 @@ def _row(shot: Shot, own_id: str) -> dict[str, Any]:
         "seed": shot.seed,
         "negative_prompt": shot.negative_prompt,
         "as_written": shot.as_written or None,
+        "references": None if shot.references is None else list(shot.references),
+        "start_image": shot.start_image,
+        "end_image": shot.end_image,
+        "lora": None if shot.lora is None else extra_lora.write(shot.lora),
+        "lora_strength": shot.lora_strength,
     }
     given = {name: value for name, value in optional.items() if value is not None}
     return {"prompt": shot.prompt, "cut": shot.cut, **given, **shot.extra}

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from . import extra_lora
 from .frames import is_length
 from .script_readers import Defects, shown
 
@@ -58,7 +59,14 @@ RULES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
         lambda v: _is_text(v) and bool(re.fullmatch(r"\w(?:[^\n:：\[\]@]{0,62}\w)?", v)),
     ),
     "description": ("text that is not blank", lambda v: _is_text(v) and bool(v.strip())),
-    "references": ("a list of names without commas, each once", _are_names),
+    "references": ("a list of names without commas, each once", lambda v: v is None or _are_names(v)),
+    "start_image": ("the name of an image file", lambda v: v is None or (_is_text(v) and bool(v.strip()))),
+    "end_image": ("the name of an image file", lambda v: v is None or (_is_text(v) and bool(v.strip()))),
+    "lora": (
+        "the name of a LoRA file, or {high, low, strength} with at least one file",
+        lambda v: v is None or extra_lora.read(v) is not None,
+    ),
+    "lora_strength": ("a number from -10 to 10", lambda v: v is None or extra_lora.is_strength(v)),
 }
 """Field -> what is expected, in words and as a test. None: not given."""
 

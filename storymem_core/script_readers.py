@@ -24,6 +24,11 @@ LISTS = {
     "seed": "seed",
     "negative_prompt": "negative_prompt",
     "as_written": "as_written",
+    "references": "references",
+    "start_image": "start_image",
+    "end_image": "end_image",
+    "lora": "lora",
+    "lora_strength": "lora_strength",
 }
 """A shot's field -> the parallel list of its scene that holds it."""
 

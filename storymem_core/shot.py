@@ -6,14 +6,12 @@ the middle of that way once. A shot that is stored already under the same key is
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
 from typing import Any
 
 import numpy as np
@@ -27,11 +25,14 @@ from .host import conditioning, fingerprint, lora, prompt, sampling, vae
 from .host.memory import I2V_CHANNELS, T2V_CHANNELS, give_memory, input_channels, kind
 from .host.vae import check_vae
 from .lora_doubts import warnings
-from .memory import MemoryBank, MemoryFrame, account, quantise
+from .memory import MemoryBank, quantise
 from .outline import FIRST_TAKE, Decision
 from .positions import memory_positions, temporal_positions
 from .project import Project
-from .remember import Remembered, as_images, remember
+from .references import picked, seen_by
+from .remember import as_images, remember
+from .shot_images import Given
+from .shot_record import of_the_story, told_of
 from .story import ShotPlan
 from .takes import Standing, standing
 
@@ -91,16 +92,16 @@ def make(
     models: Models,
     settings: Settings,
     choice: Choice,
-    seen: MemoryBank,
-    start: np.ndarray | None,
+    memory: MemoryBank,
+    images: Given,
     decision: Decision = FIRST_TAKE,
     follows: str | None = None,
 ) -> tuple[Standing, bool]:
     """Make a shot and store it, or find a copy of it that stands.
 
     Args:
-        seen: the memory before the shot.
-        start: the frames it goes on from, uint8 [plan.dropped, H, W, 3]; None for a cut.
+        memory: the memory before the shot; of its references the shot sees those that it needs.
+        images: the frames it starts from, plan.given of them, and the one it ends on.
         decision: what a person decided about the shot.
         follows: key of the shot before it in the film.
 
@@ -111,8 +112,8 @@ def make(
         StoryMemError: anything about the input that cannot be, before the first step of sampling; latents
             that are not finite; no space left.
     """
-    check(plan, models, settings, choice, seen)
-    made_of = ingredients(plan, models, settings, choice, seen, start)
+    check(plan, models, settings, choice, memory)
+    made_of = ingredients(plan, models, settings, choice, memory, images)
     found = standing(project, plan.id, made_of, decision)
     if found is not None:
         log.info("shot %s is there already (%s)", plan.id, found.shot.key[:12])
@@ -121,12 +122,13 @@ def make(
     log.info("shot %s is made: %s", plan.id, "new" if changed is None else f"changed: {', '.join(changed)}")
     for doubt in doubts(models, plan, settings.spacing):
         log.warning("shot %s: %s", plan.id, doubt)
-    watch = Stopwatch()
-    frames = render(plan, models, settings, seen, start, watch)
+    watch, seen = Stopwatch(), seen_by(memory, plan.references)
+    frames = render(plan, models, settings, seen, images, watch)
     with watch("keyframes"):
         after = remember(
-            seen, frames, choice.embedder, choice.filter, shot=plan.id, limit=choice.limit, first=plan.dropped
-        )
+            memory, frames, choice.embedder, choice.filter,
+            shot=plan.id, limit=choice.limit, first=plan.dropped,
+        )  # fmt: skip
     row = {
         **told_of(plan, seen, after, follows),
         "positions": list(temporal_positions(len(seen.frames), latent_frames(plan.frames), settings.spacing)),
@@ -135,20 +137,21 @@ def make(
         "changed": list(changed or ()),
         "seconds": watch.seconds,
     }
-    keyframes = MemoryBank(after.kept, seen.sink, seen.capacity, seen.embedder)
-    return Standing(project.store(project.key(made_of), made_of, row, frames, seen, keyframes)), False
+    keyframes = MemoryBank(after.kept, memory.sink, memory.capacity, memory.embedder)
+    return Standing(project.store(project.key(made_of), made_of, row, frames, memory, keyframes)), False
 
 
-def check(plan: ShotPlan, models: Models, settings: Settings, choice: Choice, seen: MemoryBank) -> None:
+def check(plan: ShotPlan, models: Models, settings: Settings, choice: Choice, memory: MemoryBank) -> None:
     """Refuse a shot that cannot be made, before any work.
 
     Raises:
-        StoryMemError: another VAE or model, a length that cannot be, a bank of another embedder, steps that
-            the sampler cannot share between two experts.
+        StoryMemError: another VAE or model, a length that cannot be, a bank of another embedder or without a
+            reference that the shot needs, steps that the sampler cannot share between two experts.
     """
     check_vae(models.vae)
-    check_start(plan.dropped, plan.frames)
-    seen.embedded_by(choice.embedder.name)
+    check_start(plan.given, plan.frames, plan.end_image is not None)
+    memory.embedded_by(choice.embedder.name)
+    picked(memory, plan.references)
     channels, pair = (T2V_CHANNELS, "t2v") if plan.mode == "t2v" else (I2V_CHANNELS, "i2v")
     for model in (models.high, models.low):
         if input_channels(model) != channels:
@@ -168,13 +171,13 @@ def ingredients(
     models: Models,
     settings: Settings,
     choice: Choice,
-    seen: MemoryBank,
-    start: np.ndarray | None,
+    memory: MemoryBank,
+    images: Given,
 ) -> dict[str, Any]:
     """All that makes a shot, by the names under which a person is told of a change."""
     return {
         "recipe": RECIPE,
-        **of_the_story(plan, choice, seen, start),
+        **of_the_story(plan, choice, memory, images),
         "models.high": fingerprint.of_model(models.high),
         "models.low": fingerprint.of_model(models.low),
         "models.vae": fingerprint.of_vae(models.vae),
@@ -183,32 +186,12 @@ def ingredients(
     }
 
 
-def of_the_story(
-    plan: ShotPlan, choice: Choice, seen: MemoryBank, start: np.ndarray | None
-) -> dict[str, Any]:
-    """The ingredients that a story gives to a shot, whatever makes its frames."""
-    return {
-        "shot": plan.id,
-        "prompt": plan.prompt,
-        "negative prompt": plan.negative_prompt or "",
-        "mode": plan.mode,
-        "seed": plan.seed,
-        "length": plan.frames,
-        "start frames": None if start is None else hashlib.sha256(start.tobytes()).hexdigest(),
-        **account(seen),
-        "embedder": choice.embedder.name,
-        "embedder's threshold": choice.embedder.threshold,
-        "filter": None if choice.filter is None else choice.filter.summary,
-        "keyframe limit": choice.limit,
-    }
-
-
 def render(
     plan: ShotPlan,
     models: Models,
     settings: Settings,
     seen: MemoryBank,
-    start: np.ndarray | None,
+    images: Given,
     watch: Stopwatch,
 ) -> np.ndarray:
     """The shot's frames, uint8 [F, H, W, 3]."""
@@ -220,9 +203,9 @@ def render(
         if plan.mode == "t2v":
             latent = {"samples": conditioning.empty_latent(**size)}
         else:
-            images = None if start is None else as_images(start)
+            start, end = (None if frames is None else as_images(frames) for frames in images)
             positive, negative, latent = conditioning.condition_shot(
-                positive, negative, models.vae, images, **size
+                positive, negative, models.vae, start, **size, end=end
             )
     with watch("memory"):
         high, low = give_memory(
@@ -243,35 +226,6 @@ def render(
         return quantise(vae.decode(models.vae, latent["samples"], shot=plan.id).numpy())
 
 
-def told_of(
-    plan: ShotPlan, seen: MemoryBank, after: Remembered, follows: str | None = None
-) -> dict[str, Any]:
-    """What story.json tells of a shot, whatever made its frames: its plan, what it saw and what it gave.
-
-    Args:
-        follows: key of the shot before it.
-    """
-    return {
-        **asdict(plan),
-        "follows": follows,
-        "made": datetime.now(timezone.utc).isoformat(),
-        "memory": [told(frame) for frame in seen.frames],
-        "keyframes": [told(frame) for frame in after.kept],
-        "selection": after.report.splitlines(),
-    }
-
-
-def told(frame: MemoryFrame) -> dict[str, Any]:
-    """A memory frame as story.json tells it: its pixels' hash, where it comes from, its score."""
-    return {
-        "sha256": frame.sha256,
-        **asdict(frame.origin),
-        "score": frame.score,
-        "similarity": frame.similarity,
-        "pinned": frame.pinned,
-    }
-
-
 def loras(models: Models) -> dict[str, Any] | None:
     """What M2V LoRAs each expert carries, as StoryMemM2VLora noted it; None without."""
     notes = {"high": lora.reports(models.high), "low": lora.reports(models.low)}
@@ -284,7 +238,7 @@ def doubts(models: Models, plan: ShotPlan, spacing: float) -> list[str]:
         doubt
         for expert, notes in (loras(models) or {}).items()
         for note in notes
-        for doubt in warnings(note, expert=expert, overlap=plan.dropped or None, spacing=spacing)
+        for doubt in warnings(note, expert=expert, overlap=plan.given or None, spacing=spacing)
     ]
 
 

@@ -16,6 +16,7 @@ from .memory import MEMORY, account
 from .outline import Decision
 from .project import Project, Story
 from .script import take_seed
+from .shot_record import OWN
 from .stored_shot import StoredShot, differences
 from .story_folder import STORY
 from .takes import Standing
@@ -118,8 +119,9 @@ def _changed(copy: StoredShot, asked: Mapping[str, Any]) -> tuple[str, ...]:
     told = {name.replace("_", " "): value for name, value in asked.items()}
     if "seed" in told:
         told["seed"] = take_seed(told["seed"], copy.take)
-    names = [name for name in copy.made_of if name in told]
-    changed = differences({name: copy.made_of[name] for name in names}, {name: told[name] for name in names})
+    made_of = {**OWN, **copy.made_of}
+    names = [name for name in made_of if name in told]
+    changed = differences({name: made_of[name] for name in names}, {name: told[name] for name in names})
     starts = copy.dropped if "cut" not in asked else dropped(asked["cut"], asked["overlap"])
     return changed if starts == copy.dropped else (*changed, "mode")
 

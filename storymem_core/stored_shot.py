@@ -14,6 +14,7 @@ from . import bank_folder, frame_file, memory
 from .disk import canonical, digest, file_sha256
 from .errors import StoryMemError
 from .memory import MemoryBank
+from .references import seen_by
 
 VERSION = 1
 RECORD, FRAMES, MEMORY, KEYFRAMES = "shot.json", "frames.mkv", "memory", "keyframes"
@@ -77,9 +78,13 @@ class StoredShot:
             )
         return self.pick(range(self.count - n, self.count))
 
-    def seen(self) -> MemoryBank:
-        """The bank that the shot saw."""
+    def before(self) -> MemoryBank:
+        """The memory before the shot, whole."""
         return bank_folder.load(self.folder / MEMORY)
+
+    def seen(self) -> MemoryBank:
+        """What the shot saw of it: all, or without references that it did not need."""
+        return seen_by(self.before(), self.row.get("references"))
 
     def keyframes(self) -> MemoryBank:
         """The frames that the shot gave to the memory, as a bank."""
@@ -87,7 +92,7 @@ class StoredShot:
 
     def memory_after(self) -> MemoryBank:
         """m_i = f(m_{i-1}, v_i) (StoryMem, arXiv 2512.19539): the bank for the next shot."""
-        return self.moved_on(self.seen())
+        return self.moved_on(self.before())
 
     def moved_on(self, bank: MemoryBank) -> MemoryBank:
         """A bank after this shot, which may be another than the one that the shot saw."""

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from .errors import StoryMemError
+from .extra_lora import ExtraLora
 from .frames import check_length, dropped
 from .script import Script, Shot, full_prompt, shot_seed
 
@@ -24,9 +25,9 @@ class ShotPlan:
     negative_prompt: str | None
     """None: the story's."""
     mode: str
-    """"t2v": from text alone; "m2v": a cut that sees memory; "mi2v" and "mm2v": it also goes on from the last
-    frame, or the last 5, 9, ... frames, of the shot before (StoryMem, arXiv 2512.19539); "given": a clip that
-    a person gave, which no model made."""
+    """"t2v": from text alone; "m2v": a cut that sees memory; "i2v": a cut that begins with an image of its
+    own; "mi2v" and "mm2v": it goes on from the last frame, or the last 5, 9, ... frames, of the shot before
+    (StoryMem, arXiv 2512.19539); "given": a clip that a person gave, which no model made."""
     cut: bool
     seed: int
     frames: int
@@ -35,6 +36,21 @@ class ShotPlan:
     """Of these, how many at the start the film already has; the film gains `frames - dropped`."""
     take: int = 1
     """Which of the shot's takes, from 1; its seed is that take's."""
+    references: tuple[str, ...] | None = None
+    """Names of the reference images that it sees; None: all."""
+    start_image: str | None = None
+    """What it begins with: a file of the host's input folder, or the sha256 of pixels given to a node."""
+    end_image: str | None = None
+    """What it ends on, likewise."""
+    lora: ExtraLora | None = None
+    """One LoRA more."""
+    lora_strength: float = 1.0
+    """Of the M2V LoRA, times its loader's."""
+
+    @property
+    def given(self) -> int:
+        """Frames at its start that are given: repeated ones, or its own start image."""
+        return self.dropped or int(self.start_image is not None)
 
 
 def plan(
@@ -54,7 +70,7 @@ def plan(
         length: frames of a shot that names none, 4k+1.
         overlap: frames that a continued shot shares with the one before: 1 is MI2V; 5, 9, ... are MM2V.
         t2v_first: the first shot may be made by text-to-video. It is not where references fill the memory,
-            nor where it goes on from a start.
+            nor where it begins with or ends on an image.
         references: images in the memory before the first shot.
         start_given: there are start frames from which a first shot with cut false goes on.
 
@@ -73,7 +89,7 @@ def plan(
             value=first.cut,
             remedy="Make it a cut, or give it start frames.",
         )
-    from_text = first.cut and t2v_first and not references
+    from_text = first.cut and t2v_first and not (references or first.start_image or first.end_image)
 
     def planned(shot: Shot) -> ShotPlan:
         frames = length if shot.length is None else shot.length
@@ -85,24 +101,32 @@ def plan(
                 value=frames,
                 remedy=f"Make it at least {overlap + 4} frames long, or a cut.",
             )
+        own_start = shot.start_image is not None
         return ShotPlan(
             id=shot.id,
             scene=shot.scene,
             prompt=full_prompt(script, shot),
             negative_prompt=shot.negative_prompt,
-            mode="t2v" if shot is first and from_text else mode(shot.cut, overlap),
+            mode="t2v" if shot is first and from_text else mode(shot.cut, overlap, own_start),
             cut=shot.cut,
             seed=shot_seed(seed, shot.id) if shot.seed is None else shot.seed,
             frames=frames,
             dropped=repeated,
+            references=shot.references,
+            start_image=shot.start_image,
+            end_image=shot.end_image,
+            lora=shot.lora,
+            lora_strength=1.0 if shot.lora_strength is None else shot.lora_strength,
         )
 
     return tuple(planned(shot) for shot in script.shots)
 
 
-def mode(cut: bool, overlap: int) -> str:
-    """How the image-to-video pair makes a shot: "m2v" for a cut; from one frame "mi2v", from more "mm2v"."""
-    return "m2v" if cut else "mi2v" if overlap == 1 else "mm2v"
+def mode(cut: bool, overlap: int, start_image: bool = False) -> str:
+    """How the image-to-video pair makes a shot, see `ShotPlan.mode`."""
+    if cut:
+        return "i2v" if start_image else "m2v"
+    return "mi2v" if overlap == 1 else "mm2v"
 
 
 def as_row(shot: ShotPlan) -> dict[str, Any]:

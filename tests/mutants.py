@@ -73,8 +73,8 @@ MUTANTS = (
     Mutant(
         "start latent overwritten by grey",
         "storymem_core/host/conditioning.py",
-        "shot_pixels(resized, length, height, width)",
-        "shot_pixels(None, length, height, width)",
+        "shot_pixels(first, length, height, width, last)",
+        "shot_pixels(None, length, height, width, last)",
         "tests/host/test_conditioning.py::test_with_start_frames_all_is_bit_equal_to_the_hosts_node",
     ),
     Mutant(

@@ -33,6 +33,7 @@ def condition_shot(
     width: int,
     height: int,
     length: int,
+    end: Tensor | None = None,
 ) -> ShotConditioning:
     """Tell both prompts the shot's start frames (or that there are none), and give an empty latent.
 
@@ -42,9 +43,11 @@ def condition_shot(
             a centre crop; None for a cut.
         width, height: divisible by 16.
         length: F, 4k+1.
+        end: the shot's last frame [1, H, W, 3], as `start`; None leaves it open. With it all is what the
+            host's WanFirstLastFrameToVideo makes.
 
     Returns:
-        Entries with concat_latent_image (raw, [1, 16, f, h, w]) and concat_mask ([1, 1, f, h, w], 0 =
+        Entries with concat_latent_image (raw, [1, 16, f, h, w]) and concat_mask ([1, 1 or 4, f, h, w], 0 =
         known), and the latent {"samples": zeros [1, 16, f, h, w]}.
 
     Raises:
@@ -52,14 +55,16 @@ def condition_shot(
     """
     check_size(width, height)
     start_frames = 0 if start is None else len(start)
-    check_start(start_frames, length)
-    if start is None:
+    check_start(start_frames, length, end is not None)
+    mask = unknown_mask(start_frames, length, height, width, end is not None)
+    if start is None and end is None:
         condition = encode_grey(vae, length=length, width=width, height=height)
-        mask = unknown_mask(0, length, height, width)
     else:
-        resized = resize(start, width=width, height=height)
-        condition = encode(vae, shot_pixels(resized, length, height, width))
-        mask = unknown_mask(start_frames, length, height, width).to(resized)
+        first, last = (
+            None if images is None else resize(images, width=width, height=height) for images in (start, end)
+        )
+        condition = encode(vae, shot_pixels(first, length, height, width, last))
+        mask = mask.to(condition if first is None else first)
     values = {"concat_latent_image": condition, "concat_mask": mask}
     return ShotConditioning(
         node_helpers.conditioning_set_values(positive, values),

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 
 import folder_paths
+from av.error import FFmpegError
+from torch import Tensor
 
 from ..disk import file_sha256
 from ..errors import StoryMemError
@@ -30,6 +32,30 @@ def path(kind: str, name: str) -> Path:
             remedy="Put the file there, or choose one of the list; press R on the canvas to read it anew.",
         )
     return Path(found)
+
+
+def image(name: str) -> Tensor:
+    """An image of the host's input folder as the host's Load Image gives it, its first frame: [1, H, W, 3].
+
+    Raises:
+        StoryMemError: there is no such file, or it is no image.
+    """
+    from nodes import LoadImage
+
+    if not folder_paths.exists_annotated_filepath(name):
+        raise StoryMemError(
+            "there is no such image in the input folder",
+            value=name,
+            remedy="Put the file into ComfyUI's input folder, or correct its name in the script.",
+        )
+    try:
+        return LoadImage().load_image(name)[0][:1]
+    except (FFmpegError, OSError, ValueError) as error:
+        raise StoryMemError(
+            f"this file cannot be read as an image: {error}",
+            value=name,
+            remedy="Save it as PNG or JPEG, and look whether it is whole.",
+        ) from error
 
 
 def output_root() -> Path:

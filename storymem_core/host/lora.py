@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import asdict
+import uuid
+from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
 from comfy.lora import load_lora, model_lora_keys_unet
@@ -14,10 +15,15 @@ from comfy.utils import get_attr
 from comfy.weight_adapter.lora import LoRAAdapter
 
 from ..errors import StoryMemError
-from ..lora import LoraFile
+from ..lora import LoraFile, Scaling, read
+from . import files
 
 REPORTS = "storymem_lora"
 """Key in model_options: a list of plain dicts, LoraReport's fields with strength, matched and total."""
+
+
+_OURS = "storymem"
+"""Attribute of the host's adapters that `apply` made: `scaled` knows them by it, through all clones."""
 
 
 class Applied(NamedTuple):
@@ -51,11 +57,48 @@ def apply(model: ModelPatcher, lora: LoraFile, strength: float = 1.0) -> Applied
             "StoryMem: %d of %d layers of %s are not in the model, for example %s",
             len(layers) - len(matched), len(layers), lora.report.file, min(layers - matched),
         )  # fmt: skip
+    for patch in patches.values():
+        if isinstance(patch, LoRAAdapter):
+            setattr(patch, _OURS, True)
     patched = model.clone()
     patched.add_patches(patches, strength)
     entry = asdict(lora.report) | {"strength": strength, "matched": len(matched), "total": len(layers)}
     patched.model_options[REPORTS] = [*reports(model), entry]
     return Applied(patched, len(matched), len(layers))
+
+
+def named(name: str, scaling: Scaling = "auto") -> LoraFile:
+    """The LoRA file of a name in models/loras; its report has that name, not this machine's path.
+
+    Raises:
+        StoryMemError: there is no such file, or `lora.read` refuses it.
+    """
+    file = read(files.path("loras", name), scaling)
+    return replace(file, report=replace(file.report, file=name))
+
+
+def scaled(model: ModelPatcher, factor: float) -> ModelPatcher:
+    """A clone of the model on which all that `apply` gave to it acts `factor` times as strongly.
+
+    Raises:
+        StoryMemError: it was given nothing.
+    """
+    if not reports(model):
+        raise StoryMemError(
+            "another strength of the M2V LoRA needs a model that carries one",
+            value=factor,
+            remedy="Load it by StoryMem M2V LoRA, or leave the shot's lora_strength at 1.",
+        )
+    clone = model.clone()
+    clone.patches = {
+        key: [(patch[0] * factor, *patch[1:]) if hasattr(patch[1], _OURS) else patch for patch in patches]
+        for key, patches in model.patches.items()
+    }
+    clone.patches_uuid = uuid.uuid4()  # the host tells by it whether a model's weights are another's
+    clone.model_options[REPORTS] = [
+        entry | {"strength": entry["strength"] * factor} for entry in reports(model)
+    ]
+    return clone
 
 
 def reports(model: ModelPatcher) -> list[dict[str, Any]]:

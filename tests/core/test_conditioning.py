@@ -51,6 +51,26 @@ def test_the_mask_is_zero_where_a_latent_frame_is_known(count, expected):
     assert torch.equal(mask, torch.tensor(expected).float().view(1, 1, 5, 1, 1).expand(1, 1, 5, 4, 6))
 
 
+@pytest.mark.parametrize("count", [0, 1, 9])
+def test_an_end_image_is_the_last_frame_and_the_last_of_the_masks_channels(count):
+    start, end = images(count) if count else None, images(1, channels=4)
+    pixels = shot_pixels(start, 17, 32, 48, end)
+    assert torch.equal(pixels[:-1], shot_pixels(start, 17, 32, 48)[:-1])
+    assert torch.equal(pixels[-1:], end[..., :3])
+    mask, plain = unknown_mask(count, 17, 32, 48, end=True), unknown_mask(count, 17, 32, 48)
+    assert mask.shape == (1, 4, 5, 4, 6)
+    assert (mask[:, -1, -1] == 0).all()
+    mask[:, -1, -1] = 1
+    assert torch.equal(mask, plain.expand(1, 4, 5, 4, 6))
+
+
+@pytest.mark.parametrize(("count", "shortest"), [(0, 5), (1, 9), (5, 13)])
+def test_something_must_be_left_between_start_and_end(count, shortest):
+    check_start(count, shortest, end=True)
+    with pytest.raises(StoryMemError, match=rf"between {count} start frames .* at least {shortest} frames"):
+        check_start(count, shortest - 4, end=True)
+
+
 @pytest.mark.parametrize("function", [check_start, lambda n, length: unknown_mask(n, length, 32, 48)])
 @pytest.mark.parametrize(
     ("count", "length", "message"),

@@ -6,12 +6,22 @@ from dataclasses import replace
 
 import pytest
 import torch
-from stories import noise, remembered
+from stories import Told, make, noise, remembered
 
 from storymem_core.errors import StoryMemError
 from storymem_core.memory import MemoryBank
-from storymem_core.references import names_of_images, picked, reference_names
+from storymem_core.project import Project
+from storymem_core.references import (
+    as_text,
+    from_text,
+    names_of_images,
+    of_shots,
+    picked,
+    reference_names,
+    seen_by,
+)
 from storymem_core.remember import with_references
+from storymem_core.script import parse
 
 
 class Brightness:
@@ -75,3 +85,61 @@ def test_a_shot_sees_the_references_that_it_names_and_the_story(names, seen):
 def test_a_name_that_the_memory_lacks_is_refused_with_those_it_has():
     with pytest.raises(StoryMemError, match=r"no reference.*'dog'\)\. It has: Hero, castle\."):
         picked(cast(), ["Hero", "dog"])
+
+
+def test_a_shot_sees_less_and_the_bank_stays_whole():
+    bank = cast()
+    seen = seen_by(bank, ["castle"])
+    assert (told(seen.frames), seen.sink, seen.capacity) == ([("castle", 0), *STORY], 1, bank.capacity)
+    assert seen_by(bank, None) == bank
+    assert seen_by(bank, ()).sink == 0
+
+
+def test_the_memory_after_a_shot_has_what_the_shot_did_not_need(tmp_path):
+    project = Project.open(tmp_path / "story")
+    shot = make(project, Told("a", noise(7), extra={"references": ["castle"]}), cast())
+    assert told(shot.seen().frames) == [("castle", 0), *STORY]
+    assert shot.before() == cast()
+    assert told(shot.memory_after().frames) == [*told(cast().frames), ("a", 4)]
+
+
+@pytest.mark.parametrize("names", [None, (), ("hero",), ("hero", "a castle")])
+def test_names_as_a_widgets_text(names):
+    assert from_text(as_text(names)) == names
+    assert from_text(" * ") is None and from_text("hero,\n castle,") == ("hero", "castle")
+
+
+def script(*shots, cast="@Mira [hero]: a girl"):
+    return parse(cast + "\n\n" + "\n\n".join(shots))
+
+
+def with_own(prompt, names):
+    (shot,) = parse(prompt).shots
+    return replace(shot, references=names)
+
+
+def test_references_of_the_cast_stay_away_where_nobody_mentions_them():
+    told = script("Mira waits.", "A lake.", "[as written] A lake.")
+    assert of_shots(told, cast(), 3) == [None, ("castle",), None]
+    own = replace(told, shots=(with_own("Mira waits.", ("castle",)), with_own("A lake.", ())))
+    assert of_shots(own, cast(), 3) == [("castle",), ()]
+    assert of_shots(script("A lake.", cast=""), MemoryBank(), 3) == [None]
+
+
+def test_references_that_are_not_there_are_told_before_any_shot():
+    with pytest.raises(StoryMemError, match=r"cast, 'Mira'.*no reference of this name.*'heroine'"):
+        of_shots(script("A lake.", cast="@Mira [heroine]: a girl"), cast(), 3)
+    own = replace(script("A lake."), shots=(with_own("A lake.", ("dog",)),))
+    with pytest.raises(StoryMemError, match=r"shot 1 \(shot-\w+\).*no reference.*'dog'"):
+        of_shots(own, cast(), 3)
+
+
+def test_a_reference_that_may_slide_out_is_refused():
+    bank = replace(cast(), sink=0, capacity=6)
+    shots = (with_own("A.", ("hero",)), with_own("B.", ("castle",)), with_own("C.", ("castle",)))
+    own = replace(script("A."), shots=shots)
+    assert of_shots(own, bank, 1) == [("hero",), ("castle",), ("castle",)]
+    with pytest.raises(StoryMemError, match=r"shot 3 .*may have slid out.*'castle'.*Pin it"):
+        of_shots(own, bank, 2)
+    pinned = replace(bank, frames=(*bank.frames[:2], replace(bank.frames[2], pinned=True), *bank.frames[3:]))
+    assert of_shots(own, pinned, 2)

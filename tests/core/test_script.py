@@ -8,6 +8,7 @@ import pytest
 
 import storymem_core.script
 from storymem_core.cast import Character
+from storymem_core.extra_lora import ExtraLora
 from storymem_core.script import UNTITLED, dumps, full_prompt, parse, shot_seed
 from storymem_core.story import plan
 
@@ -175,6 +176,27 @@ def test_a_cast_in_json():
     assert script.cast == {"Mira": Character("a girl", ("m",), {"age": 9}), "Tom": Character("a man")}
     assert [full_prompt(script, shot) for shot in script.shots] == ["Mira and Tom.", "Tom, a man."]
     assert json.loads(dumps(script))["cast"] == cast
+
+
+def test_what_a_shot_has_of_its_own():
+    own = {
+        "prompt": "A",
+        "references": ["hero", "castle"],
+        "start_image": "a.png",
+        "end_image": "b.png",
+        "lora": "style.safetensors",
+        "lora_strength": 0.5,
+    }
+    pair = {"prompt": "B", "references": [], "lora": {"high": "h", "low": "l", "strength": 0.7}}
+    script = parse(scenes({"shots": [own, pair, {"prompt": "C", "lora": {"high": "h"}}]}))
+    first, second, third = script.shots
+    assert (first.references, first.start_image, first.end_image) == (("hero", "castle"), "a.png", "b.png")
+    assert (first.lora, first.lora_strength) == (ExtraLora("style.safetensors", "style.safetensors"), 0.5)
+    assert (second.references, second.lora) == ((), ExtraLora("h", "l", 0.7))
+    assert (third.references, third.lora) == (None, ExtraLora("h", None))
+    assert parse(dumps(script)) == script
+    columns = {"video_prompts": ["A", "B"], "end_image": [None, "b.png"], "references": [["hero"], None]}
+    assert [shot.end_image for shot in parse(scenes(columns)).shots] == [None, "b.png"]
 
 
 def test_who_somebody_is_changes_neither_ids_nor_seeds():

@@ -82,6 +82,17 @@ def test_all_defects_are_told_at_once_with_scene_shot_and_field():
             "scene 1, scene_num: expected a whole number, got True",
         ),
         ({"video_prompts": ["\ud800"]}, "scene 1, shot 1, prompt: expected text"),
+        ({"video_prompts": ["A"], "as_written": [1]}, "shot 1, as_written: expected true or false, got 1"),
+        ({"shots": [{"prompt": "A", "references": "m"}]}, "shot 1, references: expected a list of names"),
+        ({"shots": [{"prompt": "A", "end_image": " "}]}, "shot 1, end_image: expected the name of an image"),
+        ({"shots": [{"prompt": "A", "lora": {}}]}, "shot 1, lora: expected the name of a LoRA"),
+        ({"shots": [{"prompt": "A", "lora": {"high": "a", "x": 1}}]}, "shot 1, lora: expected the name"),
+        ({"shots": [{"prompt": "A", "lora": {"low": "a", "strength": 11}}]}, "shot 1, lora: expected"),
+        ({"shots": [{"prompt": "A", "lora_strength": True}]}, "lora_strength: expected a number from -10"),
+        (
+            {"shots": [{"prompt": "A"}, {"prompt": "B", "cut": False, "start_image": "b.png"}]},
+            "shot 2, start_image: expected none, since the shot goes on from the one before, got 'b.png'",
+        ),
         (
             {"shots": [{"prompt": "A"}], "cut": [True]},
             "scene 1, cut: expected this inside each of the scene's shots",

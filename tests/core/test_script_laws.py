@@ -19,6 +19,11 @@ values = st.recursive(
     max_leaves=4,
 )
 unknown = st.dictionaries(texts.map("x{}".format), values, max_size=2)
+strengths = st.integers(-10, 10) | st.floats(-10, 10)
+extra_loras = st.fixed_dictionaries(
+    {"low": st.just("b.safetensors")},
+    optional={"high": st.sampled_from(["a.safetensors", "b.safetensors", None]), "strength": strengths},
+)
 options = st.fixed_dictionaries(
     {"prompt": prompts},
     optional={
@@ -28,6 +33,10 @@ options = st.fixed_dictionaries(
         "negative_prompt": st.none() | texts,
         "first_frame_prompt": st.none() | texts,
         "as_written": st.none() | st.booleans(),
+        "references": st.none() | st.lists(st.sampled_from(["a", "b c"]), unique=True),
+        "end_image": st.none() | st.just("end.png"),
+        "lora": st.none() | st.just("style.safetensors") | extra_loras,
+        "lora_strength": st.none() | strengths,
     },
 )
 shots = st.builds(lambda known, more: known | more, options, st.just({}) | unknown)

@@ -39,6 +39,19 @@ def test_the_first_shot_is_text_to_video_only_without_memory_and_start():
     assert modes(CONTINUES, start_given=True, overlap=5)[0] == "mm2v"
 
 
+def test_a_shot_with_images_is_made_by_the_image_to_video_pair():
+    def first(**own):
+        shots = [{"prompt": "A", **own}, {"prompt": "B", "cut": False, "end_image": "b.png"}]
+        return plan(parse(json.dumps({"scenes": [{"shots": shots}]})))
+
+    assert [shot.mode for shot in first()] == ["t2v", "mi2v"]
+    assert [(shot.mode, shot.dropped, shot.given) for shot in first(start_image="a.png")] == [
+        ("i2v", 0, 1),
+        ("mi2v", 1, 1),
+    ]
+    assert first(end_image="a.png")[0].mode == "m2v"
+
+
 def test_a_first_shot_that_continues_needs_a_start():
     with pytest.raises(StoryMemError, match="scene 1, shot 1, cut: the first shot continues"):
         plan(CONTINUES)

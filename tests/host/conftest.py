@@ -77,6 +77,20 @@ def output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
+def picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a picture, 64x48, in an input folder of this test alone."""
+    import folder_paths
+    import numpy as np
+    from PIL import Image
+
+    (tmp_path / "input").mkdir()
+    monkeypatch.setattr(folder_paths, "input_directory", str(tmp_path / "input"))
+    colours = np.random.default_rng(3).integers(0, 256, (3, 4, 3), np.uint8)
+    Image.fromarray(colours.repeat(16, 0).repeat(16, 1)).save(tmp_path / "input" / "door.png")
+    return "door.png"
+
+
+@pytest.fixture
 def no_sampling(pack: dict[str, type], output: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The test ends without a single call of a diffusion model."""
     from comfy.ldm.wan.model import WanModel

@@ -9,7 +9,7 @@ import comfy.sd
 import comfy.utils
 import pytest
 import torch
-from comfy_extras.nodes_wan import WanImageToVideo
+from comfy_extras.nodes_wan import WanFirstLastFrameToVideo, WanImageToVideo
 from small_wan import patcher, random
 
 from storymem_core.errors import StoryMemError
@@ -80,6 +80,28 @@ def test_with_start_frames_all_is_bit_equal_to_the_hosts_node(vae, count, size, 
     ours = condition_shot(positive, negative, vae, start, width=WIDTH, height=HEIGHT, length=LENGTH)
     for mine, of_host in zip(ours[:2], theirs[:2], strict=True):
         assert torch.equal(mine[0][0], of_host[0][0])
+        the_same(mine[0][1], of_host[0][1])
+    the_same(ours.latent, theirs[2])
+
+
+@pytest.mark.parametrize("count", [5, 9, 13])
+def test_longer_overlaps_are_bit_equal_to_the_hosts_node_too(vae, count):
+    start, size = images(count), {"width": WIDTH, "height": HEIGHT, "length": 17}
+    theirs = WanImageToVideo.execute(*prompts(), vae, *size.values(), 1, start_image=start).result
+    ours = condition_shot(*prompts(), vae, start, **size)
+    the_same(ours.positive[0][1], theirs[0][0][1])
+    known = 1 - ours.positive[0][1]["concat_mask"][0, 0, :, 0, 0]
+    assert known.tolist() == [1] * ((count - 1) // 4 + 1) + [0] * (4 - (count - 1) // 4)
+
+
+@pytest.mark.parametrize("count", [0, 1, 5])
+def test_an_end_image_is_bit_equal_to_the_hosts_first_last_frame_node(vae, count):
+    start, end = images(count) if count else None, images(1, 90, 64)
+    theirs = WanFirstLastFrameToVideo.execute(
+        *prompts(), vae, WIDTH, HEIGHT, LENGTH, 1, start_image=start, end_image=end
+    ).result
+    ours = condition_shot(*prompts(), vae, start, width=WIDTH, height=HEIGHT, length=LENGTH, end=end)
+    for mine, of_host in zip(ours[:2], theirs[:2], strict=True):
         the_same(mine[0][1], of_host[0][1])
     the_same(ours.latent, theirs[2])
 

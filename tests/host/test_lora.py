@@ -15,7 +15,7 @@ from comfy.ldm.wan.model import WanModel
 import nodes
 from storymem_core import wan_shapes
 from storymem_core.errors import StoryMemError
-from storymem_core.host.lora import REPORTS, apply, reports
+from storymem_core.host.lora import REPORTS, apply, reports, scaled
 from storymem_core.lora import convert, read
 
 RELEASED = "Wan2.2-MI2V-A14B/backbone_high_noise.safetensors"
@@ -74,6 +74,28 @@ def test_strength_and_stacking():
     assert (call(half) - call(whole)).abs().max() > 0.01
     assert torch.equal(call(apply(model, lora, 0.0).model), base)
     assert [entry["strength"] for entry in reports(twice)] == [0.5, 0.5]
+
+
+def test_another_strength_is_that_of_loading_it_so():
+    lora = convert(bare(adapted(True)), path=RELEASED)
+    model = small_wan.patcher()
+    loaded = apply(model, lora, 0.8).model
+    half = scaled(loaded.clone(), 0.5)
+    assert reports(half) == reports(apply(model, lora, 0.4).model)
+    assert torch.equal(call(half), call(apply(model, lora, 0.4).model))
+    assert [entry["strength"] for entry in reports(loaded)] == [0.8]
+    assert torch.equal(call(loaded), call(apply(model, lora, 0.8).model)), "the caller's model is as it was"
+
+
+def test_another_strength_leaves_the_hosts_own_loras_alone():
+    plain = bare(adapted(True))
+    state = {name.replace("base_model.model", "diffusion_model"): plain[name] for name in plain}
+    theirs, _ = comfy.sd.load_lora_for_models(small_wan.patcher(), None, state, 0.7, 0.0)
+    ours = scaled(apply(theirs, convert(plain, path=RELEASED)).model, 0.5)
+    strengths = {tuple(patch[0] for patch in patches) for patches in ours.patches.values()}
+    assert strengths == {(0.7, 0.5)}
+    with pytest.raises(StoryMemError, match="a model that carries one"):
+        scaled(theirs, 0.5)
 
 
 def test_nothing_of_the_caller_changes():

@@ -9,7 +9,18 @@ import folder_paths
 import numpy as np
 import pytest
 import torch
-from node_calls import SMALL, Pixels, call, core, declared, images, prompts, run_expansion, shown
+from node_calls import (
+    SMALL,
+    Pixels,
+    bank_of,
+    call,
+    core,
+    declared,
+    images,
+    prompts,
+    run_expansion,
+    shown,
+)
 
 import nodes
 
@@ -74,6 +85,53 @@ def test_a_film_is_shown_where_the_output_folder_is_a_link(parts, output, tmp_pa
     monkeypatch.setattr(folder_paths, "output_directory", str(tmp_path / "link"))
     result = call("StoryMemShotStitch", story=shot(parts)[0])
     assert result.ui["images"] == [{"filename": "film.mp4", "subfolder": "fox", "type": "output"}]
+
+
+LORA = "storymem_small/Wan2.2-MI2V-A14B/backbone_{}_noise.safetensors"
+
+
+def test_a_shot_has_images_references_and_loras_of_its_own(parts):
+    bank = bank_of(images(1), images(1, seed=1), names="hero, castle")[0]
+    own = {
+        "start_image": images(2, (48, 64)),
+        "end_image": images(1, seed=5),
+        "references": "castle",
+        "extra_lora_low": LORA.format("low"),
+        "extra_lora_strength": 0.5,
+    }
+    story, memory = shot(parts, memory=bank, length=9, **own).values
+    (stored,) = story.shots()
+    row = stored.row
+    assert (row["mode"], row["dropped"], row["references"]) == ("i2v", 0, ["castle"])
+    assert [frame["shot"] for frame in row["memory"]] == ["castle"]
+    assert [frame.origin.shot for frame in memory.load().frames[:2]] == ["hero", "castle"]
+    assert [note["strength"] for note in row["lora"]["low"]] == [0.5] and row["lora"]["high"] == []
+    told = stored.made_of
+    start = core("memory").quantise(core("host.vae").resize(images(2, (48, 64))[:1], width=32, height=32))
+    assert told["start image"] == row["start_image"] == core("shot_record").digest(start)
+    assert (told["start frames"], told["extra lora low"]) == (None, LORA.format("low"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"cut": False, "start_image": images(1)}, "has its start already"),
+        ({"end_image": images(1), "length": 1}, "nothing is left to generate"),
+        ({"references": "hero"}, "no reference of this name"),
+        ({"lora_strength": 0.5}, "needs a model that carries one"),
+        ({"extra_lora_high": "gone.safetensors"}, "no such file in models/loras"),
+    ],
+)
+def test_what_a_shot_cannot_have_is_refused_before_sampling(parts, no_sampling, change, message):
+    with pytest.raises(ValueError, match=f"StoryMemShot, shot 1 .*{message}"):
+        shot(parts, start_frames=images(1), **change)
+
+
+@pytest.mark.parametrize("given", ["start_image", "end_image"])
+def test_a_text_to_video_model_takes_no_images(parts, no_sampling, given):
+    pair = {f"{name}_model": parts[f"t2v_{name}_model"] for name in ("high_noise", "low_noise")}
+    with pytest.raises(ValueError, match=f"text-to-video model cannot .* an image.*'{given}'"):
+        shot({**parts, **pair}, **{given: images(1)})
 
 
 SCRIPT = {
@@ -144,6 +202,47 @@ def test_the_loops_shots_take_what_it_gives_them(parts):
         for name, value in inputs.items():
             options = known[name][1]
             assert options.get("min", value) <= value <= options.get("max", value), name
+
+
+def own_story(**own):
+    shots = [{"prompt": "Mira waits."}, {"prompt": "A lake.", **own}]
+    cast = {"Mira": {"description": "a girl", "references": ["hero"]}}
+    return {"story_name": "Ink", "cast": cast, "scenes": [{"shots": shots}]}
+
+
+def test_the_loop_gives_each_shot_what_the_script_says(parts, picture):
+    bank = bank_of(images(1), images(1, seed=1), names="hero, castle")[0]
+    lora = {"high": LORA.format("high"), "strength": 0.5}
+    own = own_story(start_image=picture, end_image=picture, lora=lora)
+    result, _ = loop(parts, memory=bank, length=9, text=own)
+    loads = {id: node["inputs"] for id, node in result.expand.items() if node["class_type"] == "LoadImage"}
+    assert [*loads.values()] == [{"image": picture}] * 2
+    first, second = (n["inputs"] for n in result.expand.values() if n["class_type"] == "StoryMemShot")
+    assert (first["prompt"], first["references"]) == ("Mira, a girl, waits.", "*")
+    assert (second["prompt"], second["references"]) == ("A lake.", "castle")
+    assert [second["start_image"][0], second["end_image"][0]] == [*loads]
+    assert (second["extra_lora_high"], second["extra_lora_strength"]) == (lora["high"], 0.5)
+    assert second["extra_lora_low"] == first["extra_lora_high"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("own", "message"),
+    [
+        ({"start_image": "gone.png"}, "no such image in the input folder.*'gone.png'"),
+        ({"end_image": "text.png"}, "cannot be read as an image"),
+        ({"start_image": "door.png", "end_image": "door.png"}, "StoryLoop, shot 'shot-.*nothing is left"),
+        ({"lora": "gone.safetensors"}, "no such file in models/loras.*'gone.safetensors'"),
+        ({"lora_strength": 0.5}, "needs a model that carries one"),
+        ({"references": ["dog"]}, "no reference of this name.*'dog'"),
+    ],
+)
+def test_what_a_script_names_must_be_there_before_any_shot(
+    parts, no_sampling, picture, tmp_path, own, message
+):
+    (tmp_path / "input" / "text.png").write_text("no picture")
+    bank = bank_of(images(1), names="hero")[0]
+    with pytest.raises(ValueError, match=message):
+        loop(parts, memory=bank, text=own_story(**own))
 
 
 def test_text_to_video_makes_the_first_shot_alone(parts):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -11,9 +12,10 @@ from node_calls import Pixels, images
 
 from storymem_core import own_loop, script
 from storymem_core.errors import StoryMemError
-from storymem_core.memory import quantise
+from storymem_core.memory import MemoryBank, quantise
 from storymem_core.own_loop import Making
 from storymem_core.project import Project
+from storymem_core.remember import with_references
 
 SCRIPT = script.parse("A desk.\n\n[continue] A pen.\n\nRain.")
 BODY = Making("body")
@@ -45,13 +47,14 @@ def test_each_shot_is_given_what_the_script_says(tmp_path):
     story = loop.story
     first = own_loop.begin(loop, story, BODY)
     assert (first.number, first.plan.prompt, first.plan.negative_prompt) == (1, "A desk.", "fog")
-    assert (own_loop.start_images(first), first.seen.frames, first.plan.seed) == (
-        None, (), script.shot_seed(3, SCRIPT.shots[0].id),
+    assert (own_loop.given_images(first), first.seen.frames, first.plan.seed) == (
+        (None, None), (), script.shot_seed(3, SCRIPT.shots[0].id),
     )  # fmt: skip
     one = own_loop.keep(loop, story, BODY, [images(5)])
     second = own_loop.begin(loop, story.added(one.key), BODY)
     assert (second.number, second.plan.cut, second.plan.dropped, second.plan.mode) == (2, False, 1, "mi2v")
-    assert torch.equal(own_loop.start_images(second)[0], torch.from_numpy(one.last(1)[0] / np.float32(255)))
+    start, _ = own_loop.given_images(second)
+    assert torch.equal(start[0], torch.from_numpy(one.last(1)[0] / np.float32(255)))
     assert second.seen == one.memory_after()
     assert own_loop.memory_seen(loop, story.added(one.key), second).load() == one.memory_after()
 
@@ -156,7 +159,7 @@ def test_a_script_goes_on_with_a_story(tmp_path):
     begun = own_loop.begin(loop, loop.story, BODY)
     last = before.shots()[-1]
     assert (begun.number, begun.seen) == (4, last.memory_after())
-    assert np.array_equal(begun.start, last.last(1))
+    assert np.array_equal(begun.images.start, last.last(1))
     assert len(run(loop).keys) == 4
     assert not (tmp_path / "ignored").exists()
 
@@ -173,3 +176,35 @@ def test_another_run_in_the_folder_is_told_at_once(tmp_path):
     (tmp_path / "ink").mkdir()
     with Project.open(tmp_path / "ink").locked(), pytest.raises(StoryMemError, match="another run"):
         opened(tmp_path)
+
+
+def script_of(*shots):
+    return script.parse(json.dumps({"scenes": [{"shots": [*shots]}]}))
+
+
+def test_a_shot_is_given_images_and_references_of_its_own(tmp_path, picture):
+    own = {"prompt": "A.", "start_image": picture, "end_image": picture, "references": ["castle"]}
+    given = torch.cat([images(1), images(1, seed=1)])
+    bank = with_references(MemoryBank(), given, Pixels(), ["hero", "castle"])
+    loop = opened(tmp_path, script_of(own, {"prompt": "B."}), memory=bank, length=9)
+    first = own_loop.begin(loop, loop.story, BODY)
+    start, end = own_loop.given_images(first)
+    assert (first.plan.mode, start.shape, torch.equal(start, end)) == ("i2v", (1, 48, 64, 3), True)
+    seen = own_loop.memory_seen(loop, loop.story, first)
+    assert [frame.origin.shot for frame in seen.frames] == ["castle"]
+    stored = own_loop.keep(loop, loop.story, BODY, [images(5)])
+    second = own_loop.begin(loop, loop.story.added(stored.key), BODY)
+    assert [frame.origin.shot for frame in second.seen.frames[:2]] == ["hero", "castle"]
+
+
+@pytest.mark.parametrize(
+    "own, message",
+    [
+        ({"end_image": "gone.png"}, r"shot 2 .*no such image in the input folder.*'gone.png'"),
+        ({"lora_strength": 0.5}, r"shot 2 .*cannot give a shot another LoRA.*'lora_strength'"),
+        ({"references": ["dog"]}, r"shot 2 .*no reference of this name.*'dog'"),
+    ],
+)
+def test_what_a_loop_of_ones_own_cannot_give_is_told_before_any_shot(tmp_path, own, message):
+    with pytest.raises(StoryMemError, match=message):
+        opened(tmp_path, script_of({"prompt": "A."}, {"prompt": "B.", **own}))

@@ -9,10 +9,13 @@ import pytest
 import torch
 from node_calls import Pixels
 
+from storymem_core.extra_lora import ExtraLora
 from storymem_core.filter import Filter
 from storymem_core.memory import MemoryBank, MemoryFrame, Origin
 from storymem_core.project import Project
 from storymem_core.shot import Choice, Models, Settings, ingredients
+from storymem_core.shot_images import Given
+from storymem_core.shot_record import OWN
 from storymem_core.story import ShotPlan
 
 
@@ -61,16 +64,21 @@ CHANGES = {
     "embedder's threshold": {"choice": replace(CHOICE, embedder=OtherThreshold())},
     "filter": {"choice": replace(CHOICE, filter=Filter(Scorer(), 0.6))},
     "no filter": {"choice": replace(CHOICE, filter=None)},
-    "memory": {"seen": MemoryBank((remembered(1), remembered(3)))},
-    "memory in another order": {"seen": MemoryBank((remembered(2), remembered(1)))},
-    "less memory": {"seen": MemoryBank((remembered(1),))},
-    "sink": {"seen": replace(SEEN, sink=2)},
-    "capacity": {"seen": replace(SEEN, capacity=9)},
-    "a pinned frame": {"seen": MemoryBank((remembered(1), replace(remembered(2), pinned=True)))},
-    "a frame set aside": {"seen": replace(SEEN, aside=(remembered(3),))},
-    "a picture that is padded": {"seen": MemoryBank((remembered(1), replace(remembered(2), fit="pad")))},
-    "start frames": {"start": frames(5)},
-    "no start frames": {"start": None},
+    "memory": {"memory": MemoryBank((remembered(1), remembered(3)))},
+    "memory in another order": {"memory": MemoryBank((remembered(2), remembered(1)))},
+    "less memory": {"memory": MemoryBank((remembered(1),))},
+    "sink": {"memory": replace(SEEN, sink=2)},
+    "capacity": {"memory": replace(SEEN, capacity=9)},
+    "a pinned frame": {"memory": MemoryBank((remembered(1), replace(remembered(2), pinned=True)))},
+    "a frame set aside": {"memory": replace(SEEN, aside=(remembered(3),))},
+    "a picture that is padded": {"memory": MemoryBank((remembered(1), replace(remembered(2), fit="pad")))},
+    "start frames": {"images": Given(frames(5))},
+    "no start frames": {"images": Given()},
+    "a start image": {"plan": replace(PLAN, cut=True)},
+    "an end image": {"images": Given(frames(4), frames(5))},
+    "references": {"plan": replace(PLAN, references=())},
+    "lora strength": {"plan": replace(PLAN, lora_strength=0.5)},
+    "an extra LoRA": {"plan": replace(PLAN, lora=ExtraLora("style.safetensors", None))},
 }
 
 
@@ -80,7 +88,7 @@ def models(parts):
 
 
 def key(models: Models, **change: object) -> str:
-    given = {"plan": PLAN, "settings": SETTINGS, "choice": CHOICE, "seen": SEEN, "start": frames(4)}
+    given = {"plan": PLAN, "settings": SETTINGS, "choice": CHOICE, "memory": SEEN, "images": Given(frames(4))}
     with torch.inference_mode():
         return Project.key(ingredients(models=models, **(given | change)))
 
@@ -103,3 +111,10 @@ def test_what_does_not_make_the_shot_does_not_count(models):
     assert key(models) == key(models)
     assert key(models, plan=replace(PLAN, scene=2)) == key(models)
     assert key(models, choice=replace(CHOICE, embedder=Pixels())) == key(models)
+
+
+def test_a_shot_with_nothing_of_its_own_has_the_key_that_it_had_before(models):
+    """Stored shots of earlier versions are found again."""
+    with torch.inference_mode():
+        told = ingredients(PLAN, models, SETTINGS, CHOICE, SEEN, Given(frames(4)))
+    assert not told.keys() & OWN.keys()
