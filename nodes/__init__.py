@@ -8,6 +8,7 @@ from ..storymem_core.host import weights
 from . import (
     aesthetics,
     conditioning,
+    export,
     film,
     given_clip,
     keyframes,
@@ -30,6 +31,6 @@ class StoryMemExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         topics = (
             script, memory, memory_edits, keyframes, aesthetics, text_encoder, lora, conditioning, sampling, film,
-            story, own_loop, given_clip, project,
+            story, own_loop, given_clip, export, project,
         )  # fmt: skip
         return [node for topic in topics for node in topic.NODES]

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from . import seams
+from . import movie, seams
 from .disk import replacing
 from .errors import StoryMemError
 from .stored_shot import StoredShot
@@ -20,17 +20,8 @@ from .stored_shot import StoredShot
 FPS = 16
 """What Wan2.2 was trained at."""
 
-# The same frames must give the same bytes. x264 decides by its number of threads, so that is fixed; and its
-# mbtree reads memory that it never wrote (runs under different MALLOC_PERTURB_ differ), so that is off.
-ENCODING = {
-    "crf": "17",
-    "preset": "medium",
-    "threads": "4",
-    "x264-params": "mbtree=0:lookahead-threads=1",
-    "flags": "+bitexact",
-}
-_BT709 = 1
-"""Its number in ISO/IEC 23001-8; older PyAV has no names for it."""
+ENCODING = dict(movie.H264.options)
+"""In ffmpeg's words: the digest of a film's file counts it."""
 
 _TOLD = ("id", "scene", "mode", "prompt", "negative_prompt", "seed", "frames", "dropped")
 
@@ -165,31 +156,8 @@ def encode(
     fps: Fraction,
     metadata: Mapping[str, str],
 ) -> None:
-    """H.264 in MP4, every frame shown for exactly 1/fps s; colours as BT.709, and said to be."""
-    import av
-    from av.video.reformatter import ColorRange, Colorspace
-
-    colours: dict[str, Any] = {"dst_colorspace": Colorspace.ITU709, "dst_color_range": ColorRange.MPEG}
-    flags = {
-        "fflags": "+bitexact",
-        "movflags": "+faststart",
-        # In its own time scale of milliseconds MP4 could not tell the length of 3 frames at 16 a second.
-        "movie_timescale": str(1000 * fps.numerator),
-    }
-    with av.open(str(path), "w", format="mp4", options=flags) as container:
-        for name, text in metadata.items():
-            container.metadata[name] = text.encode("utf-8", "replace").decode().replace("\0", " ")
-        stream = container.add_stream("libx264", rate=fps, options=dict(ENCODING))
-        stream.width, stream.height = size
-        stream.pix_fmt = "yuv420p"
-        context = stream.codec_context
-        context.colorspace, context.color_range = Colorspace.ITU709, ColorRange.MPEG
-        context.color_primaries = context.color_trc = _BT709
-        for index, frame in enumerate(frames):
-            picture = av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(format="yuv420p", **colours)
-            picture.pts, picture.time_base = index, 1 / fps
-            container.mux(stream.encode(picture))
-        container.mux(stream.encode())
+    """H.264 in MP4, see `movie.write`."""
+    movie.write(frames, path, size, fps, metadata)
 
 
 def _write(
@@ -211,6 +179,11 @@ def _write(
     metadata = {"title": title, "comment": json.dumps(told)}
     with replacing(path) as temporary:
         encode(frames, temporary, info.size, fps, metadata)
+
+
+def fades(shots: Sequence[StoredShot], crossfade: int) -> list[int]:
+    """Per join, how many frames of the one shot fade into the next."""
+    return _fades([shot.dropped for shot in shots], crossfade)
 
 
 def _fades(dropped: Sequence[int], crossfade: int) -> list[int]:

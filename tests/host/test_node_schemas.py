@@ -16,12 +16,12 @@ IDS = (
     "StoryMemStoryLoop", "StoryMemMemoryEdit", "StoryMemMemoryPreview", "StoryMemClipVisionEmbedder",
     "StoryMemStoryProject",
     "StoryMemStoryLoopOpen", "StoryMemStoryLoopClose", "StoryMemStoryLoopShot", "StoryMemStoryLoopKeep",
-    "StoryMemStoryLoopNext", "StoryMemGivenClip",
+    "StoryMemStoryLoopNext", "StoryMemGivenClip", "StoryMemFilmExport",
 )  # fmt: skip
 SOCKETS = {
     "CLIP_VISION",
     "MODEL", "CLIP", "VAE", "CONDITIONING", "LATENT", "IMAGE", "VIDEO", "STORYMEM_SCRIPT", "STORYMEM_MEMORY",
-    "STORYMEM_EMBEDDER", "STORYMEM_FILTER", "STORYMEM_STORY", "STORYMEM_LOOP",
+    "STORYMEM_EMBEDDER", "STORYMEM_FILTER", "STORYMEM_STORY", "STORYMEM_LOOP", "AUDIO",
     "STORYMEM_MEMORY,IMAGE",
 }  # fmt: skip
 WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
@@ -92,6 +92,7 @@ REQUIRED = {
     "StoryMemStoryLoopKeep": {"loop", "story", "images"},
     "StoryMemStoryLoopNext": {"story"},
     "StoryMemGivenClip": {"images"},
+    "StoryMemFilmExport": {"story"},
 }
 
 

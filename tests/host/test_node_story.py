@@ -359,3 +359,13 @@ def test_a_script_goes_on_with_a_given_clip(parts, output):
 def test_a_clip_of_another_size_is_told_before_anything_is_made(parts, no_sampling):
     with pytest.raises(Exception, match=r"the size of those before it, 64x32 \(got '32x32'\)"):
         loop(parts, story=clip(width=64)[0])
+
+
+def test_a_story_is_exported_with_a_sound(output):
+    audio = {"waveform": torch.zeros(1, 2, 44100), "sample_rate": 44100}
+    story = clip()[0]
+    movie = call("StoryMemFilmExport", story=story, format="h264", audio=audio)
+    assert movie[0] == str(output.resolve() / "clip/export/h264/film.mp4")
+    assert movie.ui["images"] == [{"filename": "film.mp4", "subfolder": "clip/export/h264", "type": "output"}]
+    frames = call("StoryMemFilmExport", story=story, format="png")
+    assert len(list(Path(frames[0]).iterdir())) == 5 and frames.ui["text"] == (frames[0],)
