@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from node_calls import images
+from node_calls import bank_of, images
 from refusals import LOOP, SAMPLER, SHOT, SIZED, STORIES, good, refused, script
 
 pytestmark = pytest.mark.usefixtures("no_sampling")
@@ -129,3 +129,32 @@ def test_a_film_that_cannot_be_stitched(parts, change, says):
     ((name, value),) = change.items()
     given = good(LOOP, parts) | {"script": script(two_cuts), **change}
     refused(LOOP, given, says, 5 if name == "crossfade" and value > 0 else value)
+
+
+@pytest.mark.parametrize("node", STORIES)
+@pytest.mark.parametrize(
+    ("line", "says", "value"),
+    [("keep 3", "no edit of a memory", "keep 3"), ("pin 2", "a number alone would mean another frame", "2")],
+)
+def test_edits_of_a_storys_memory_that_are_none(parts, node, line, says, value):
+    refused(node, good(node, parts) | {"memory_edits": line}, says, value)
+
+
+@pytest.mark.parametrize(
+    ("edits", "says", "value"),
+    [
+        ("pin 1\nmove 2", "no edit of a memory", "move 2"),
+        ("drop 3", "no frame of this name or number", "drop 3"),
+        ("restore 1", "nothing of this name or number is set aside", "restore 1"),
+        ("move 1 to 9", "a number that the memory has", 9),
+        ("pin 2", "a sink of 1 and 1 pinned frames leave no room for new ones", ["reference 2:0"]),
+    ],
+)
+def test_edits_that_cannot_be_made(pack, edits, says, value):
+    memory = bank_of(images(2), sink=1, capacity=2)[0]
+    refused("StoryMemMemoryEdit", {"memory": memory, "edits": edits}, says, value)
+
+
+def test_more_names_than_references(pack):
+    wired = {"references.reference_0": images(2), "names": "hero, castle"}
+    refused("StoryMemMemoryBank", wired, "2 names for 1 reference inputs", "hero, castle")
