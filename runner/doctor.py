@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from storymem_core import cards
+
 from . import existing, installation
 from .arguments import Arguments
 from .environment import Environment
@@ -23,6 +25,7 @@ from .packages import package
 
 GIB = 2**30
 SETUP_GIB = 8.0
+CARD_SLACK = 0.6  # a card of 12 GB shows a little less
 TOLD = ("torch", "transformers", "av", "numpy")  # the packages whose versions tell most
 
 
@@ -51,8 +54,7 @@ def tell(arguments: Arguments) -> int:
 def machine(folder: Path) -> Iterator[Finding]:
     """Python, memory, and the disk on which a folder lies or will lie."""
     yield Finding(f"Python {platform.python_version()} on {platform.system()} {platform.machine()}")
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
-    yield Finding(f"memory: {memory:.1f} GiB")
+    yield Finding(f"memory: {_memory_gib():.1f} GiB")
     yield Finding(f"disk: {_free_gib(folder):.1f} GiB free for {folder}")
 
 
@@ -87,11 +89,30 @@ def host(at: Existing, seen: Mapping[str, Any]) -> Iterator[Finding]:
     told = [f"{name} {versions[name]}" for name in TOLD if name in versions]
     yield Finding(f"{', '.join(told)} ({at.python})")
     yield from _device(seen["device"])
+    if seen["device"] and seen["device"]["gib"]:
+        yield from fits(seen["device"]["gib"], _memory_gib())
     if seen["unmet"]:
         words = " ".join(f"'{line}'" for line in seen["unmet"])
         yield Finding(f"missing packages: {', '.join(seen['unmet'])}", f"{at.python} -m pip install {words}")
     else:
         yield Finding("all packages that the pack wants")
+
+
+def fits(card_gib: float, memory_gib: float) -> Iterator[Finding]:
+    """What of Wan2.2 14B a card and the machine's memory hold, by the presets of docs/cards.md."""
+    held = [preset for preset in cards.PRESETS if preset.card <= card_gib + CARD_SLACK]
+    if not held:
+        what = f"the smallest preset for Wan2.2 14B is for {min(preset.card for preset in cards.PRESETS)} GB"
+        yield Finding(what, "the small models run; for the others see docs/cards.md", needed=False)
+        return
+    best = max(preset.card for preset in held)
+    chosen = [preset for preset in held if preset.card == best]
+    told = ", ".join(f"{preset.format} at {preset.width}x{preset.height}" for preset in chosen)
+    yield Finding(f"for Wan2.2 14B: {told} (computed, see docs/cards.md)")
+    wanted = min(cards.ram(preset.format, t2v_first=False) for preset in chosen)
+    if memory_gib < wanted:
+        what = f"{memory_gib:.0f} GiB of memory; {wanted:.0f} keep every model loaded"
+        yield Finding(what, "without more, files are read again as the experts take turns", needed=False)
 
 
 def models(seen: Mapping[str, Sequence[str]], wanted: Sequence[ModelFile] = WAN22) -> Iterator[Finding]:
@@ -147,6 +168,10 @@ def _device(device: Mapping[str, Any] | None) -> Iterator[Finding]:
         yield Finding("torch sees no GPU: the small models run on the CPU, the 14B models do not")
     else:
         yield Finding(f"{device['name']}" + (f", {device['gib']} GiB" if device["gib"] else ""))
+
+
+def _memory_gib() -> float:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
 
 
 def _free_gib(folder: Path) -> float:

@@ -53,15 +53,25 @@ def test_a_missing_model_has_the_command_that_puts_it_where_it_belongs():
 
 
 def test_of_a_host_it_tells_versions_the_card_and_what_is_missing(at):
-    told = list(doctor.host(at, SEEN))
-    assert [f.what for f in told] == [
+    told = [f.what for f in doctor.host(at, SEEN)]
+    assert told[:3] == [
         f"ComfyUI 0.30.0 in {at.host}", "torch 2.9.0, av 16.0.0 (/env/bin/python)", "Some Card, 24.0 GiB",
-        "all packages that the pack wants",
     ]  # fmt: skip
+    assert told[-1] == "all packages that the pack wants"
     lacking = list(doctor.host(at, {**SEEN, "unmet": ["json5>=0.9"], "device": {"name": "cpu", "gib": None}}))
     assert "sees no GPU" in lacking[2].what
     assert lacking[3].remedy == "/env/bin/python -m pip install 'json5>=0.9'"
     assert list(doctor.host(at, {**SEEN, "device": None}))[2].remedy
+
+
+def test_a_card_is_told_its_preset_and_whether_the_memory_is_enough():
+    [preset] = doctor.fits(23.6, 64)
+    assert preset.what == "for Wan2.2 14B: fp8 at 832x480, fp8 at 1280x720 (computed, see docs/cards.md)"
+    [preset, memory] = doctor.fits(11.6, 16)
+    assert "Q4_K at 832x480" in preset.what
+    assert memory.what == "16 GiB of memory; 30 keep every model loaded" and not memory.needed
+    [small] = doctor.fits(8, 64)
+    assert "for 12 GB" in small.what and not small.needed
 
 
 def test_a_set_up_is_absent_stopped_or_there(tmp_path):
@@ -86,7 +96,7 @@ def test_missing_models_are_no_failure_and_missing_packages_are(at, monkeypatch,
     assert doctor.tell(asked) == 0
     lines = capsys.readouterr().out.splitlines()
     assert f"  ok  stands in {at.host / 'custom_nodes'}" in lines
-    assert len([line for line in lines if line.startswith("  --  ")]) == len(WAN22) - 1
+    assert len([line for line in lines if "GiB; " in line and "--" in line]) == len(WAN22) - 1
     monkeypatch.setattr(existing, "look", lambda at, *more: {**SEEN, "unmet": ["json5"]})
     assert doctor.tell(asked) == 1
 
