@@ -42,7 +42,7 @@ def names_of_images(text: str, counts: Sequence[int]) -> list[str]:
             remedy="Give one name per connected input, in their order, with commas between.",
         )
     for name in names:
-        if ":" in name or name.isdigit():
+        if name and (":" in name or not any(map(str.isalpha, name))):
             raise StoryMemError(
                 "a reference's name must have a letter and no colon",
                 value=name,

@@ -51,7 +51,10 @@ def test_names_go_to_all_images_of_their_input():
     assert names_of_images("  ", [2]) == ["", ""] and names_of_images("", []) == []
 
 
-@pytest.mark.parametrize("text, says", [("a, b", "2 names for 1"), ("7", "a letter"), ("a:b", "no colon")])
+@pytest.mark.parametrize(
+    "text, says",
+    [("a, b", "2 names for 1"), ("7", "a letter"), ("*", "a letter"), ("a:b", "no colon")],
+)
 def test_a_name_that_cannot_be_is_refused(text, says):
     with pytest.raises(StoryMemError, match=says):
         names_of_images(text, [1])
