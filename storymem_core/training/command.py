@@ -14,6 +14,9 @@ from .progress import watching
 from .recipes import RECIPES, Recipe
 
 STAGES = ("vae", "base", "lora", "export")
+"""Of `all`, in their order."""
+EXTRA = {"full": ("vae", "base")}
+"""Stages that only run when they are named -> those that come before."""
 ALL = "all"
 _RECORD = "training.json"
 """In the output folder: the size that is trained there, and which stages are done."""
@@ -26,7 +29,7 @@ StageFunction = Callable[[Recipe, Path, "float | None"], bool]
 def main(words: Sequence[str] | None = None) -> int:
     """The command line of `python -m storymem_core.training`; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m storymem_core.training", description=__doc__)
-    parser.add_argument("stage", choices=(*STAGES, ALL))
+    parser.add_argument("stage", choices=(*STAGES, *EXTRA, ALL))
     parser.add_argument("recipe", metavar="SIZE", help=", ".join(sorted(RECIPES)))
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where all of it is kept")
     parser.add_argument("--minutes", type=float, metavar="N", help="stop in time (default: never)")
@@ -38,7 +41,7 @@ def train(stage: str, recipe: str, out: Path, minutes: float | None, say: Say) -
     """Train one stage, or all, as far as the minutes go; the exit code: 0, or 2 after an error that is told.
 
     Args:
-        stage: one of STAGES, or "all".
+        stage: one of STAGES or EXTRA, or "all".
         recipe: name of a size.
         out: a folder for this training alone; `out/models` becomes laid out like ComfyUI's models folder.
         minutes: in all; None for as long as it takes.
@@ -73,18 +76,20 @@ def _train(stage: str, recipe: str, out: Path, minutes: float | None, say: Say) 
             say(f"stopped in stage {name}: nothing is lost, the same command goes on from here")
             return
         done = (*done, name)
-        write_json(out / _RECORD, {"recipe": recipe, "done": sorted({*done}, key=STAGES.index)})
+        write_json(out / _RECORD, {"recipe": recipe, "done": sorted({*done}, key=(*STAGES, *EXTRA).index)})
     say(f"done: {out / 'models' if 'export' in done else out}")
 
 
 def _functions() -> Mapping[str, StageFunction]:
     # Here: a mistyped size is told without waiting for torch and diffusers.
     from .dit import train_base
-    from .memory_lora import train_lora
+    from .memory_lora import train_full, train_lora
     from .models_folder import export_models
     from .vae import train_vae
 
-    return {"vae": train_vae, "base": train_base, "lora": train_lora, "export": export_models}
+    return {
+        "vae": train_vae, "base": train_base, "lora": train_lora, "export": export_models, "full": train_full
+    }  # fmt: skip
 
 
 def _recipe(name: str) -> Recipe:
@@ -115,7 +120,7 @@ def _done(out: Path, recipe: str) -> tuple[str, ...]:
 
 
 def _require_earlier(stage: str, done: Sequence[str], out: Path) -> None:
-    earlier = STAGES[: STAGES.index(stage)] if stage != ALL else ()
+    earlier = EXTRA.get(stage) or (() if stage == ALL else STAGES[: STAGES.index(stage)])
     missing = [name for name in earlier if name not in done]
     if missing:
         raise StoryMemError(

@@ -1,9 +1,12 @@
-"""Stage `lora`: memory for the base pair, by an adapter for each expert and nothing else."""
+"""Memory for the base pair: stage `lora`, an adapter for each expert and nothing else, as in the paper.
+
+Stage `full` trains all weights instead, to be compared with: what does an adapter alone fall short of?
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +18,24 @@ from .adapter import with_adapter
 from .data import Latents, Mix
 from .dit import Range, cached, left, load_expert, pictures, prepared, probe, ranges, split, velocity_loss
 from .loop import train
-from .recipes import Recipe
+from .recipes import Recipe, Schedule
 from .vae import load_vae
 
+LORA, FULL = "lora", "full"
+"""The stages, and their folders."""
 LAYOUTS = {"m2v": 0.6, "mi2v": 0.25, "mm2v": 0.15}
 WITHOUT = 0.1
 """Share of batches without memory: a shot may have none."""
 
 
 class MemoryStage:
-    """An expert's adapter as a stage of `loop.train`."""
+    """An expert that learns memory, by what of it is trained, as a stage of `loop.train`."""
 
-    def __init__(self, model: nn.Module, latents: Latents, vae: Any, recipe: Recipe, span: Range):
+    def __init__(
+        self, model: nn.Module, latents: Latents, vae: Any, recipe: Recipe, span: Range, name: str = LORA
+    ):
         lora = recipe.lora
-        self.name, self.recipe, self.span, self.vae = f"lora-{span.expert}", recipe, span, vae
+        self.name, self.recipe, self.span, self.vae = f"{name}-{span.expert}", recipe, span, vae
         self.model = model
         self.latents, self.unseen = split(latents)
         self.identity: Mapping[str, Any] = {
@@ -77,20 +84,46 @@ def train_lora(
     Raises:
         StoryMemError: a stage before is missing, and as `loop.train`.
     """
+
+    def adapted(expert: str, model: Any) -> Any:
+        model = with_adapter(model, recipe.lora.rank, recipe.lora.alpha, seed)
+        if expert != "low":
+            model.load_state_dict(checkpoints.averages(folder / LORA / "low"), strict=False)
+        return model
+
+    return _train_both(LORA, recipe.lora.schedule, adapted, recipe, folder, minutes, seed, device)
+
+
+def train_full(
+    recipe: Recipe, folder: Path, minutes: float | None = None, *, seed: int = 0, device: str = ""
+) -> bool:
+    """The same with all weights of both experts, under `folder`/full/{low,high}; see `train_lora`."""
+    return _train_both(FULL, recipe.full, lambda _, model: model, recipe, folder, minutes, seed, device)
+
+
+def _train_both(
+    name: str,
+    schedule: Schedule,
+    learning: Callable[[str, Any], Any],
+    recipe: Recipe,
+    folder: Path,
+    minutes: float | None,
+    seed: int,
+    device: str,
+) -> bool:
+    """Train one expert after the other; `learning` makes of an expert and its model what is trained."""
     until = None if minutes is None else time.monotonic() + 60 * minutes
     experts = {span.expert: load_expert(recipe, folder, span.expert) for span in ranges(recipe.base.boundary)}
     latents = cached(recipe, folder, left(until), device)
     if latents is None:
         return False
-    schedule, place, vae = recipe.lora.schedule, folder / "lora", load_vae(recipe, folder)
+    vae = load_vae(recipe, folder)
     for span in ranges(recipe.base.boundary):
-        model = with_adapter(experts[span.expert], recipe.lora.rank, recipe.lora.alpha, seed)
-        if span.expert != "low":
-            model.load_state_dict(checkpoints.averages(place / "low"), strict=False)
+        model = learning(span.expert, experts[span.expert])
         if recipe.lora.checkpointing:
             model.enable_gradient_checkpointing()
-        stage = MemoryStage(prepared(model, schedule, device), latents, vae, recipe, span)
-        result = train(stage, place / span.expert, schedule, seed=seed, minutes=left(until), device=device)
-        if not result.finished:
+        stage = MemoryStage(prepared(model, schedule, device), latents, vae, recipe, span, name)
+        place = folder / name / span.expert
+        if not train(stage, place, schedule, seed=seed, minutes=left(until), device=device).finished:
             return False
     return True

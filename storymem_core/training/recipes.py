@@ -75,9 +75,9 @@ class VaeRecipe:
         Phase(0.1, 1, 17),
     )
     base_dim: int = 16
-    noise: float = 0.25
+    noise: float = 0.15
     size_weight: float = 1e-3
-    halved: float = 0.4
+    halved: float = 0.15
     stories: int = 500
 
 
@@ -133,13 +133,17 @@ class LoraRecipe:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A size: square frames of `size` pixels, clips of `length` frames, all stages."""
+    """A size: square frames of `size` pixels, clips of `length` frames, all stages.
+
+    `full` is the schedule of each expert where all of its weights learn memory, in place of an adapter.
+    """
 
     name: str
     size: int
     vae: VaeRecipe
     base: BaseRecipe
     lora: LoraRecipe
+    full: Schedule
     length: int = 17
 
 
@@ -147,12 +151,16 @@ TINY = Recipe(
     name="tiny",
     size=64,
     vae=VaeRecipe(
-        Schedule(steps=9000, batch=1, lr=4e-3, warmup=100, ema=0.995, optimizer="muon", checkpoint_every=400)
+        Schedule(
+            steps=7000, batch=1, lr=4e-3, warmup=100, ema=0.995, optimizer="muon", checkpoint_every=700,
+            probe_every=350,
+        )
     ),
     base=BaseRecipe(
         trunk=Schedule(steps=4500, batch=16, lr=1e-3), expert=Schedule(steps=700, batch=16, lr=4e-4)
     ),
     lora=LoraRecipe(Schedule(steps=1500, batch=16, lr=1e-3)),
+    full=Schedule(steps=1500, batch=16, lr=4e-4),
 )
 SMALL = Recipe(
     name="small",
@@ -165,5 +173,6 @@ SMALL = Recipe(
         trunk=Schedule(steps=6000, batch=64, lr=8e-4), expert=Schedule(steps=1500, batch=64, lr=4e-4)
     ),
     lora=LoraRecipe(Schedule(steps=4000, batch=64, lr=1e-3), memory=8),
+    full=Schedule(steps=4000, batch=64, lr=4e-4),
 )
 RECIPES = {recipe.name: recipe for recipe in (TINY, SMALL)}

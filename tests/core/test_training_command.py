@@ -13,7 +13,7 @@ import pytest
 from storymem_core import disk
 from storymem_core.errors import StoryMemError
 from storymem_core.training import command, progress
-from storymem_core.training.command import STAGES, main, train
+from storymem_core.training.command import EXTRA, STAGES, main, train
 
 
 @pytest.fixture
@@ -32,12 +32,12 @@ def ran(monkeypatch):
 
         return run
 
-    monkeypatch.setattr(command, "_functions", lambda: {name: stage(name) for name in STAGES})
+    monkeypatch.setattr(command, "_functions", lambda: {name: stage(name) for name in (*STAGES, *EXTRA)})
     return calls
 
 
 def test_every_stage_has_its_function():
-    assert tuple(command._functions()) == STAGES
+    assert tuple(command._functions()) == (*STAGES, *EXTRA)
 
 
 def names(ran):
@@ -84,6 +84,14 @@ def test_one_stage_by_itself(ran, tmp_path, capsys):
     assert main(["vae", "tiny", *words]) == 0, "again: the stage knows that it is done"
     assert names(ran) == ["vae", "base", "vae"]
     assert json.loads((tmp_path / "training.json").read_text()) == {"recipe": "tiny", "done": ["vae", "base"]}
+
+
+def test_a_stage_that_is_not_of_all_runs_when_it_is_named(ran, tmp_path, capsys):
+    assert main(["full", "tiny", "--out", str(tmp_path)]) == 2
+    assert "needs the stage vae" in capsys.readouterr().err
+    for stage in ("vae", "base", "full"):
+        assert main([stage, "tiny", "--out", str(tmp_path)]) == 0
+    assert names(ran) == ["vae", "base", "full"]
 
 
 def test_bad_input_is_told_and_ends_with_2(ran, tmp_path):

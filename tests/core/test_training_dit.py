@@ -24,6 +24,7 @@ MINI = replace(
     vae=replace(TINY.vae, base_dim=4),
     base=replace(TINY.base, trunk=SHORT, expert=SHORT, dim=128, ffn=128, blocks=1, stories=5),
     lora=replace(TINY.lora, schedule=SHORT, rank=4, alpha=4),
+    full=SHORT,
 )
 
 

@@ -66,6 +66,15 @@ def test_the_stage_ends_with_two_adapters_that_can_be_exported(
     assert {"probe_none", "probe_own", "probe_strange"} <= journal.read(tmp_path / "lora" / "high")[-1].keys()
 
 
+def test_the_stage_full_trains_every_weight_of_both_experts(tmp_path: Path):
+    dit.train_base(MINI, with_vae(tmp_path), device="cpu")
+    assert memory_lora.train_full(MINI, tmp_path, device="cpu")
+    for expert in ("low", "high"):
+        before, after = (checkpoints.averages(tmp_path / stage / expert) for stage in ("base", "full"))
+        assert before.keys() == after.keys()
+        assert not torch.equal(before["patch_embedding.weight"], after["patch_embedding.weight"])
+
+
 def test_memory_frames_differ_from_step_to_step_and_count_in_the_loss_if_asked(tmp_path: Path):
     folder = with_vae(tmp_path)
     latents = dit.cached(MINI, folder, None, "cpu")
