@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from ..disk import read_json
 from ..errors import StoryMemError
-from . import a14b, curation, group_latents, loop
+from ..lora_settings import LoraSettings
+from . import a14b, checkpoints, curation, export, group_latents, loop
 from .adapter import with_adapter
 from .data import Mix
 from .dit import ranges, velocity_loss
@@ -120,12 +121,13 @@ def _parser() -> argparse.ArgumentParser:
     lora.add_argument("--expert", choices=sorted(SPANS), required=True)
     lora.add_argument("--blocks", type=int, help="only the first so many, to try whether all works")
     lora.add_argument("--minutes", type=float)
+    export_ = command("export", _export, "write the trained adapters as LoRA files")
     for one in (curate, cache):
         one.add_argument("--videos", type=Path, required=True)
     for one in (cache, lora):
         one.add_argument("--model", type=Path, required=True, help="Wan2.2-I2V-A14B in diffusers' layout")
         one.add_argument("--device", default="", help="cpu, or empty for a GPU")
-    for one in (curate, cache, lora):
+    for one in (curate, cache, lora, export_):
         one.add_argument("--out", type=Path, required=True, help="where all of it is kept")
     return parser
 
@@ -149,6 +151,16 @@ def _lora(given: argparse.Namespace) -> None:
     stage = MemoryLora(model, data, given.expert, data.latent_frames)
     result = train(stage, given.out / "lora", minutes=given.minutes, device=given.device)
     print(f"{result.step} steps{'' if result.finished else ': the same command goes on from here'}")
+
+
+def _export(given: argparse.Namespace) -> None:
+    """Those that are there, as far as they are trained: `out`/memory_{expert}_noise[_comfyui].safetensors."""
+    trained = [expert for expert in SPANS if (given.out / "lora" / expert).is_dir()]
+    for expert in trained or SPANS:
+        adapter = checkpoints.averages(given.out / "lora" / expert)
+        settings = LoraSettings(RECIPE.rank, RECIPE.alpha, expert, spacing=RECIPE.spacing)
+        paths = (given.out / f"memory_{expert}_noise{layout}.safetensors" for layout in ("", "_comfyui"))
+        print(*export.write_lora(*paths, adapter, settings), sep="\n")
 
 
 def _captions(out: Path) -> dict[str, str]:

@@ -25,7 +25,7 @@ from .drawing import cache
 from .loop import train
 from .recipes import Recipe, Schedule
 from .rope import with_memory_rope
-from .samples import picture, sample
+from .samples import film, sample
 from .vae import load_vae
 
 INPUT_CHANNELS = 36
@@ -34,7 +34,7 @@ HEAD = 128
 UNSEEN = 32
 """Stories that are not trained on: the last ones."""
 SHOWN = 4
-"""Shots of a picture."""
+"""Shots of a sample, one beside the other."""
 PROBE = 16
 """Shots of the log's probe."""
 CASES = {"none": (0, False), "own": (3, False), "strange": (3, True)}
@@ -94,9 +94,9 @@ class BaseStage:
         return probe(model, self.unseen, self.span.expert)
 
     def sample(self, model: nn.Module, folder: Path, step: int) -> None:
-        """See `pictures`."""
-        path = folder / f"step_{step:07}.png"
-        pictures(model, self.vae, self.unseen, path, self.span, self.recipe.base.shift)
+        """See `films`."""
+        path = folder / f"step_{step:07}.webp"
+        films(model, self.vae, self.unseen, path, self.span, self.recipe.base.shift)
 
 
 def train_base(
@@ -263,21 +263,21 @@ def probe(model: nn.Module, unseen: Latents, expert: str) -> dict[str, float]:
     return found
 
 
-def pictures(model: nn.Module, vae: Any, unseen: Latents, path: Path, span: Range, shift: float) -> None:
+def films(model: nn.Module, vae: Any, unseen: Latents, path: Path, span: Range, shift: float) -> None:
     """The same shots without memory, with their story's own, and with another's, one below the other."""
-    films = []
+    rows = []
     for memory, strange in CASES.values():
         generator = torch.Generator().manual_seed(0)
         shots = unseen.shots(SHOWN, Mix({"m2v": 1.0}, memory=memory, strange=strange), generator)
         device = next(model.parameters()).device
         eps = noise(shots, torch.Generator().manual_seed(1)).to(device)
         shots = layout.Shots(*(tensor.to(device) for tensor in shots))
-        films.append(sample(model, shots, eps, shift, span.low, span.high))
-    picture(vae, torch.cat(films), path)
+        rows.append(sample(model, shots, eps, shift, span.low, span.high))
+    film(vae, rows, path)
 
 
 def split(latents: Latents) -> tuple[Latents, Latents]:
-    """What is trained on, and what the log's figures and pictures are made of."""
+    """What is trained on, and what the log's figures and films are made of."""
     return latents.part(0, len(latents) - UNSEEN), latents.part(len(latents) - UNSEEN, len(latents))
 
 

@@ -97,6 +97,18 @@ def write(path: Path, state: Mapping[str, Tensor], metadata: Mapping[str, str] |
     return path
 
 
+def write_lora(
+    path: Path, for_the_host: Path, adapter: Mapping[str, Tensor], settings: LoraSettings
+) -> tuple[Path, Path]:
+    """Write an adapter, as peft gives it, in both layouts: PEFT's, and ComfyUI's.
+
+    Raises:
+        StoryMemError: as `peft_lora` and `write`.
+    """
+    state, told = peft_lora(adapter), settings.metadata()
+    return write(path, state, told), write(for_the_host, comfyui_lora(state, settings), told)
+
+
 _PEFT = "base_model.model."
 _ADAPTER = re.compile(r"(?:.+?\.)?(?P<layer>blocks\.\d+\..+)\.lora_(?P<part>[AB])\.(?:\w+\.)?weight")
 

@@ -50,7 +50,7 @@ class Stage(Protocol):
         ...
 
     def sample(self, model: nn.Module, folder: Path, step: int) -> None:
-        """Write pictures made with the averaged weights into a folder. May do nothing."""
+        """Write films or pictures made with the averaged weights into a folder. May do nothing."""
         ...
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from . import checkpoints
 from .adapter import with_adapter
 from .data import Latents, Mix
-from .dit import Range, cached, left, load_expert, pictures, prepared, probe, ranges, split, velocity_loss
+from .dit import Range, cached, films, left, load_expert, prepared, probe, ranges, split, velocity_loss
 from .loop import train
 from .recipes import Recipe, Schedule
 from .vae import load_vae
@@ -59,9 +59,9 @@ class MemoryStage:
         return probe(model, self.unseen, self.span.expert)
 
     def sample(self, model: nn.Module, folder: Path, step: int) -> None:
-        """See `dit.pictures`."""
-        path = folder / f"step_{step:07}.png"
-        pictures(model, self.vae, self.unseen, path, self.span, self.recipe.base.shift)
+        """See `dit.films`."""
+        path = folder / f"step_{step:07}.webp"
+        films(model, self.vae, self.unseen, path, self.span, self.recipe.base.shift)
 
 
 def train_lora(

@@ -93,8 +93,8 @@ def write(folder: Path, recipe: Recipe, trained: Trained) -> tuple[Path, ...]:
     lora = recipe.lora
     for expert, name in weights.LORA.items():
         settings = LoraSettings(lora.rank, lora.alpha, expert, spacing=lora.spacing)
-        state = export.peft_lora(trained.lora[expert])
-        files.append(export.write(folder / name, state, settings.metadata()))
-        path = folder / weights.LORA_FOR_THE_HOST[expert]
-        for_the_host.append(export.write(path, export.comfyui_lora(state, settings), settings.metadata()))
+        paths = folder / name, folder / weights.LORA_FOR_THE_HOST[expert]
+        shipped, other = export.write_lora(*paths, trained.lora[expert], settings)
+        files.append(shipped)
+        for_the_host.append(other)
     return (*files, *for_the_host)

@@ -152,7 +152,7 @@ TINY = Recipe(
     size=64,
     vae=VaeRecipe(
         Schedule(
-            steps=7000, batch=1, lr=4e-3, warmup=100, ema=0.995, optimizer="muon", checkpoint_every=700,
+            steps=6000, batch=1, lr=4e-3, warmup=100, ema=0.995, optimizer="muon", checkpoint_every=700,
             probe_every=350,
         )
     ),

@@ -1,7 +1,8 @@
-"""Pictures of what a model has learned: a few shots, sampled and decoded."""
+"""Films of what a model has learned: a few shots, sampled and decoded."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from ..disk import replacing
 from ..small_models import LATENT_MEAN, LATENT_STD
+from ..small_world.scene import FPS
 from . import layout, vae_forward
 
 STEPS = 12
@@ -40,16 +42,24 @@ def sample(
 
 
 @torch.no_grad()
-def picture(vae: Any, latents: Tensor, path: Path) -> None:
-    """A row per film [C, f, h, w] of some of its frames, as a PNG."""
+def film(vae: Any, rows: Sequence[Tensor], path: Path) -> None:
+    """Films side by side that play together, an animated WebP without loss.
+
+    Args:
+        rows: latents [B, C, f, h, w] each; a row's films stand beside each other.
+    """
     from PIL import Image
 
     device = next(vae.parameters()).device
     shape = (1, -1, 1, 1, 1)
     mean, std = (torch.tensor(values, device=device).reshape(shape) for values in (LATENT_MEAN, LATENT_STD))
     with torch.autocast(device.type, torch.bfloat16):
-        films = vae_forward.decode(vae, latents.to(device) * std + mean)
-    rows = films[:, :, ::4].float().clamp(-1, 1).permute(0, 3, 2, 4, 1)  # film, row, frame, column, colour
-    sheet = (127.5 * (rows + 1)).round().byte().flatten(2, 3).flatten(0, 1)
+        films = vae_forward.decode(vae, torch.cat(list(rows)).to(device) * std + mean)
+    grid = films.float().clamp(-1, 1).unflatten(0, (len(rows), -1)).permute(3, 0, 4, 1, 5, 2)
+    sheets = (127.5 * (grid + 1)).round().byte().flatten(3, 4).flatten(1, 2).cpu().numpy()
+    first, *others = map(Image.fromarray, sheets)
     with replacing(path) as temporary:
-        Image.fromarray(sheet.cpu().numpy()).save(temporary, "png")
+        first.save(
+            temporary, "webp", save_all=True, append_images=others, duration=round(1000 / FPS), loop=0,
+            lossless=True,
+        )  # fmt: skip

@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
 from benchmarks.photos import SCENES, photo, view
-from storymem_core import frame_file
+from storymem_core import frame_file, lora
 from storymem_core.errors import StoryMemError
 from storymem_core.training import a14b, a14b_lora, group_latents
 from storymem_core.training.adapter import with_adapter
@@ -449,11 +449,20 @@ def test_the_commands_from_videos_to_an_adapter(folder, tmp_path, capsys):
     source = ["--videos", str(videos)]
     assert a14b_lora.main(["lora", *place, *model, "--expert", "low"]) == 2
     assert "Run the curation first" in capsys.readouterr().err
+    assert a14b_lora.main(["export", *place]) == 2
+    assert "Train the stage 'low' first" in capsys.readouterr().err
     assert a14b_lora.main(["curate", *source, *place, "--length", "9", "--low", "0.3"]) == 0
     assert a14b_lora.main(["cache", *source, *place, *model, "--size", "48", "32"]) == 0
     command = ["lora", *place, *model, "--expert", "low", "--blocks", "1", "--minutes", "0"]
     assert a14b_lora.main(command) == 0
     assert a14b_lora.main(command) == 0
     assert [row["step"] for row in rows(out / "lora" / "low")] == [1, 2]
+    assert a14b_lora.main(["export", *place]) == 0
+    exported = out / "memory_low_noise.safetensors"
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        str(exported), str(out / "memory_low_noise_comfyui.safetensors")
+    ]  # fmt: skip
+    report = lora.read(exported).report
+    assert (report.rank, report.alpha, report.expert, report.spacing) == (128, 128, "low", 5.0)
     assert a14b_lora.main(["memory"]) == 0
     assert "| 8 | 10 |" in capsys.readouterr().out

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers import WanTransformer3DModel
+from PIL import Image
 from safetensors.torch import save_file
 
 from storymem_core.errors import StoryMemError
@@ -42,13 +43,14 @@ def with_vae(folder: Path, recipe: Recipe = MINI) -> Path:
     return folder
 
 
-def test_the_stage_ends_with_both_experts_and_pictures(tmp_path: Path):
+def test_the_stage_ends_with_both_experts_and_films(tmp_path: Path):
     assert dit.train_base(MINI, with_vae(tmp_path), device="cpu")
     trunk = checkpoints.averages(tmp_path / "base" / "trunk")
     for expert in ("high", "low"):
         weights = dit.load_expert(MINI, tmp_path, expert).state_dict()
         assert not torch.equal(weights["proj_out.weight"], trunk["proj_out.weight"])
-        assert (tmp_path / "base" / expert / "samples" / "step_0000004.png").stat().st_size > 100
+        with Image.open(tmp_path / "base" / expert / "samples" / "step_0000004.webp") as film:
+            assert (film.size, film.n_frames) == ((4 * 16, 3 * 16), MINI.length)
     rows = journal.read(tmp_path / "base" / "trunk")
     assert [row["step"] for row in rows] == [1, 2, 3, 4]
     assert {"probe_none", "probe_own", "probe_strange"} <= rows[3].keys()
