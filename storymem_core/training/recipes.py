@@ -157,10 +157,11 @@ TINY = Recipe(
         )
     ),
     base=BaseRecipe(
-        trunk=Schedule(steps=4500, batch=16, lr=1e-3), expert=Schedule(steps=700, batch=16, lr=4e-4)
+        trunk=Schedule(steps=3000, batch=16, lr=1e-3), expert=Schedule(steps=300, batch=16, lr=4e-4),
+        stories=1024,
     ),
-    lora=LoraRecipe(Schedule(steps=1500, batch=16, lr=1e-3)),
-    full=Schedule(steps=1500, batch=16, lr=4e-4),
+    lora=LoraRecipe(Schedule(steps=1000, batch=16, lr=1e-3)),
+    full=Schedule(steps=1000, batch=16, lr=4e-4),
 )
 SMALL = Recipe(
     name="small",
