@@ -152,16 +152,16 @@ TINY = Recipe(
     size=64,
     vae=VaeRecipe(
         Schedule(
-            steps=6000, batch=1, lr=4e-3, warmup=100, ema=0.995, optimizer="muon", checkpoint_every=700,
+            steps=12000, batch=1, lr=4e-3, warmup=100, ema=0.995, optimizer="muon", checkpoint_every=700,
             probe_every=350,
         )
     ),
     base=BaseRecipe(
-        trunk=Schedule(steps=3000, batch=16, lr=1e-3), expert=Schedule(steps=300, batch=16, lr=4e-4),
+        trunk=Schedule(steps=8000, batch=16, lr=1e-3), expert=Schedule(steps=500, batch=16, lr=4e-4),
         stories=1024,
     ),
-    lora=LoraRecipe(Schedule(steps=1000, batch=16, lr=1e-3)),
-    full=Schedule(steps=1000, batch=16, lr=4e-4),
+    lora=LoraRecipe(Schedule(steps=2000, batch=16, lr=1e-3)),
+    full=Schedule(steps=2000, batch=16, lr=4e-4),
 )
 SMALL = Recipe(
     name="small",
