@@ -73,6 +73,7 @@ def test_a_story_goes_on_from_its_folder_alone_and_is_stitched_from_what_is_ther
     name, story, script, report, sheet = project().values
     assert (name, script.name, len(story.keys)) == ("Ink", "Ink", 3)
     assert report.splitlines()[0] == "Ink: 3 of 3 shots made"
+    assert [line.rpartition(", ")[2] for line in report.splitlines()[1:]] == ["made"] * 3
     (picture,) = shown(project())
     assert np.array_equal(picture, (sheet[0].numpy() * 255).round().astype(np.uint8))
     tell(parts, script=script, project=name)
