@@ -150,8 +150,8 @@ def opened(
         start_given=start_frames is not None or before is not None,
     )
     choice = Choice(embedder or embedders.default(), filter, keyframes)
-    first_seen = (bank if before is None else before.memory_after()).embedded_by(choice.embedder.name)
-    needed = of_shots(script, first_seen, keyframes)
+    known = bank if story is None or before is None else story.memory().load()
+    needed = of_shots(script, known.embedded_by(choice.embedder.name), keyframes)
     whole = [
         replace(
             shot,
@@ -168,7 +168,7 @@ def opened(
         start = quantise(next_start(start_frames, overlap).cpu()[..., :3])
     given, ids = asked(story), [shot.id for shot in shots]
     check_ids(given, ids)
-    memory_edits = story_edits.for_story(memory_edits, [*(told["shot_id"] for told in given), *ids], bank)
+    memory_edits = story_edits.for_story(memory_edits, [*(told["shot_id"] for told in given), *ids], known)
     story = story or Story(str(output_folder(root, project or script.name)))
     there = Project.open(story.folder)
     with there.locked():  # told now if another run works there, not when the first shot is made

@@ -85,7 +85,7 @@ def test_a_loop_goes_on_from_the_clip(tmp_path):
     )  # fmt: skip
     begun = own_loop.begin(loop, loop.story, own_loop.Making("body"))
     (clip,) = story.shots()
-    assert np.array_equal(begun.start, clip.last(5))
+    assert np.array_equal(begun.images.start, clip.last(5))
     assert (begun.number, begun.seen) == (2, story.memory().load())
     assert [told["shot_id"] for told in Project.open(story.folder).outline().shots] == ["clip", begun.plan.id]
 

@@ -90,7 +90,7 @@ def test_interpolated_shots_go_on_at_the_models_rate(tmp_path):
     frames = images(17)
     one = own_loop.keep(loop, loop.story, making, [frames])
     second = own_loop.begin(loop, loop.story.added(one.key), making)
-    assert np.array_equal(second.start, quantise(frames.numpy())[8::2])
+    assert np.array_equal(second.images.start, quantise(frames.numpy())[8::2])
     assert (second.plan.dropped, second.plan.frames) == (9, 9)
     two = own_loop.keep(loop, loop.story.added(one.key), making, [images(17, seed=1)])
     assert (two.count, two.dropped, two.row["frames"]) == (17, 9, 17)
