@@ -127,6 +127,20 @@ MUTANTS = (
         "tests/core/test_bank_edits.py::test_a_pinned_frame_stays_while_the_window_slides",
     ),
     Mutant(
+        "dropped frames lost",
+        "storymem_core/bank_edits.py",
+        "aside=(*bank.aside, *(replace(f, pinned=False) for f in bank.frames if name_of(f) in names)),",
+        "aside=bank.aside,",
+        "tests/core/test_bank_edits.py::test_what_was_dropped_is_not_seen_and_can_be_restored",
+    ),
+    Mutant(
+        "references shown that a shot does not need",
+        "storymem_core/references.py",
+        "or frame.origin.shot.casefold() in wanted",
+        "or True",
+        "tests/core/test_references.py::test_a_shot_sees_the_references_that_it_names_and_the_story",
+    ),
+    Mutant(
         "pins left out of a shot's key",
         "storymem_core/memory.py",
         "for frame in bank.frames if frame.pinned],",
