@@ -11,7 +11,7 @@ from typing import Any
 
 from storymem_core import story
 from storymem_core.errors import StoryMemError
-from storymem_core.script import parse
+from storymem_core.script import Script, parse
 from storymem_core.shot_list import chosen
 
 from . import graphs
@@ -73,15 +73,35 @@ def input_names(references: Sequence[Path]) -> list[str]:
     return [f"{number}_{path.name}" for number, path in enumerate(references)]
 
 
+def own_images(script: Script, path: Path) -> dict[str, Path]:
+    """The images that a script's shots name -> where they lie: beside the script.
+
+    Raises:
+        StoryMemError: one is not there; names the shot.
+    """
+    found = {}
+    for shot in script.shots:
+        for name in filter(None, (shot.start_image, shot.end_image)):
+            found[name] = path.resolve().parent / name
+            if not found[name].is_file():
+                raise StoryMemError(
+                    f"shot {shot.id!r} names an image that does not lie beside the script",
+                    value=str(found[name]),
+                    remedy="Put it there, or correct its name.",
+                )
+    return found
+
+
 def make(arguments: Arguments, place: Place, say: Callable[[str], None]) -> Path:
     """Run the film's graph, or the demo's, on a server of its own; where the film is."""
     references = dict(zip(input_names(arguments.references), arguments.references, strict=True))
     graph = filled_graph(arguments, list(references))
     script = chosen(parse(graphs.script(graph)), graphs.only_shots(graph))
     shots = story.plan(script, **graphs.plan_settings(graph))
+    images = references if arguments.script is None else references | own_images(script, arguments.script)
     # The story's folder is a name below the server's output folder.
     output = arguments.out.resolve().parent if arguments.out else OUTPUT
-    files = _run(graph, place, output, say, modes=[shot.mode for shot in shots], images=references)
+    files = _run(graph, place, output, say, modes=[shot.mode for shot in shots], images=images)
     if SMALL in json.dumps(graph):
         say(NOISE)
     return next(path for path in files if path.name == "film.mp4")

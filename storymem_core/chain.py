@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -137,9 +138,14 @@ def loop(
     own = [settings | (first if planned is shots[0] else {}) for planned in shots]
     for planned, widgets in zip(shots, own, strict=True):
         pair = t2v if planned.mode == "t2v" else (high_noise_model, low_noise_model)
-        models = Models(*pair, vae, clip)
-        _check_own(planned, models)
-        shot.check(planned, models, Settings(**widgets), choice, bank)
+        _check_own(planned)
+        shot.check(planned, Models(*pair, vae, clip), Settings(**widgets), choice, bank)
+    # Files of gigabytes, so each once: the first shot of each kind.
+    kinds = {(one.mode == "t2v", one.lora, one.lora_strength): one for one in reversed(shots)}
+    for planned in kinds.values():
+        pair = t2v if planned.mode == "t2v" else (high_noise_model, low_noise_model)
+        with _named(planned):
+            with_loras(Models(*pair, vae, clip), planned)
     folder = output_folder(root, project or script.name) if story is None else Path(story.folder)
     project = drafts.project_name(project or script.name, draft)
     shared = {"project": project, "overlap": overlap, "keyframes": keyframes, "memory_edits": memory_edits}
@@ -203,14 +209,17 @@ def _step(planned: ShotPlan, widgets: Mapping[str, Any], negative_prompt: str, *
     )
 
 
-def _check_own(planned: ShotPlan, models: Models) -> None:
-    """Refuse what a shot of the script cannot have of its own: read its images, and LoRAs onto the models."""
-    with at_node(f"StoryMemStoryLoop, shot {planned.id!r}"):
+def _check_own(planned: ShotPlan) -> None:
+    """Refuse images that a shot of the script cannot have."""
+    with _named(planned):
         check_start(planned.given, planned.frames, planned.end_image is not None)
         for name in (planned.start_image, planned.end_image):
             if name is not None:
                 files.image(name)
-        with_loras(models, planned)
+
+
+def _named(planned: ShotPlan) -> AbstractContextManager[None]:
+    return at_node(f"StoryMemStoryLoop, shot {planned.id!r}")
 
 
 def add_shot(

@@ -350,6 +350,41 @@ MUTANTS = (
         "if not digest:",
         "tests/core/test_environment.py::test_a_host_is_refused_when_its_sum_is_wrong",
     ),
+    Mutant(
+        "an end image's whole latent frame taken as known",
+        "storymem_core/conditioning.py",
+        "mask[:, -1, -1] = 0.0",
+        "mask[:, :, -1] = 0.0",
+        "tests/host/test_conditioning.py::test_an_end_image_is_bit_equal_to_the_hosts_first_last_frame_node",
+    ),
+    Mutant(
+        "memory loses what a shot did not need",
+        "storymem_core/stored_shot.py",
+        "return self.moved_on(self.before())",
+        "return self.moved_on(self.seen())",
+        "tests/core/test_references.py::test_the_memory_after_a_shot_has_what_the_shot_did_not_need",
+    ),
+    Mutant(
+        "a name within a longer one gets its looks",
+        "storymem_core/cast.py",
+        "sorted(cast, key=len, reverse=True)",
+        "sorted(cast, key=len)",
+        "tests/core/test_cast.py::test_a_name_is_followed_by_the_looks_at_its_first_mention",
+    ),
+    Mutant(
+        "matched colours never fade out",
+        "storymem_core/seams.py",
+        "weight = (self.frames - index) / self.frames",
+        "weight = 1.0",
+        "tests/core/test_seams.py::test_drift_is_taken_back_and_comes_back_little_by_little",
+    ),
+    Mutant(
+        "an extra LoRA forgotten",
+        "storymem_core/shot_loras.py",
+        "high = _with(high, plan.lora.high, plan.lora.strength)",
+        "pass",
+        "tests/server/test_own.py::test_a_film_of_shots_with_things_of_their_own",
+    ),
 )
 
 

@@ -13,6 +13,8 @@ import pytest
 from runner import film, installation, rings
 from runner.arguments import Arguments, parse
 from runner.rings import Counts
+from storymem_core import script as scripts
+from storymem_core.errors import StoryMemError
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = (
@@ -144,6 +146,18 @@ def test_the_storys_folder_is_the_last_part_of_out(tmp_path, monkeypatch, out, n
     monkeypatch.chdir(tmp_path)
     filled = film.filled_graph(Arguments("demo", graph=story_graph(tmp_path), out=Path(out)), [])
     assert filled["3"]["inputs"]["project"] == (name or tmp_path.name)
+
+
+def test_images_that_a_script_names_lie_beside_it(tmp_path):
+    shots = [{"prompt": "A", "start_image": "door.png"}, {"prompt": "B", "id": "b", "end_image": "lake.png"}]
+    story = scripts.parse(json.dumps({"scenes": [{"shots": shots}]}))
+    (tmp_path / "door.png").touch()
+    with pytest.raises(StoryMemError, match=r"shot 'b' names an image .*lake\.png"):
+        film.own_images(story, tmp_path / "story.json")
+    (tmp_path / "lake.png").touch()
+    assert film.own_images(story, tmp_path / "story.json") == {
+        name: (tmp_path / name).resolve() for name in ("door.png", "lake.png")
+    }
 
 
 def test_a_film_with_nothing_asked_is_the_graph_itself(tmp_path):

@@ -112,6 +112,16 @@ def test_a_shot_has_images_references_and_loras_of_its_own(parts):
     assert (told["start frames"], told["extra lora low"]) == (None, LORA.format("low"))
 
 
+@pytest.mark.parametrize("overlap", [5, 9, 13])
+def test_longer_overlaps_go_on_from_as_many_frames(parts, overlap):
+    first = shot(parts, length=13)
+    story, _ = shot(parts, story=first[0], cut=False, overlap=overlap, length=17).values
+    one, two = story.shots()
+    assert (two.row["mode"], two.dropped, two.count) == ("mm2v", overlap, 17)
+    assert two.made_of["start frames"] == core("shot_record").digest(one.last(overlap))
+    assert min(frame["frame"] for frame in two.row["keyframes"]) >= overlap
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
