@@ -314,7 +314,7 @@ def add_shot(
         with opened.locked():
             follows = story.keys[-1] if story.keys else None
             made, reused = shot.make(opened, planned, models, own, choice, seen, images, decision, follows)
-    story = story.added(made.shot.key, reused, made.stale)
+    story = story.added(made.shot.key, reused, made.stale, seen)
     return story, story.memory()
 
 

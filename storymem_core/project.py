@@ -55,10 +55,23 @@ class Story(NamedTuple):
     """Per shot: it was found stored, not made by this run."""
     stale: tuple[tuple[str, ...], ...] = ()
     """Per shot: what has changed, by name, since the copy that stays was made."""
+    begins: MemoryBank | None = None
+    """The memory before the first shot, where that shot's copy is stale and may have seen another."""
 
-    def added(self, key: str, reused: bool = False, stale: tuple[str, ...] = ()) -> Story:
-        """This story with one more shot."""
-        return Story(self.folder, (*self.keys, key), (*self.reused, reused), (*self.stale, stale))
+    def added(
+        self,
+        key: str,
+        reused: bool = False,
+        stale: tuple[str, ...] = (),
+        memory: MemoryBank | None = None,
+    ) -> Story:
+        """This story with one more shot.
+
+        Args:
+            memory: the memory before it; needed of a first shot whose copy is stale.
+        """
+        begins = memory if stale and not self.keys else self.begins
+        return Story(self.folder, (*self.keys, key), (*self.reused, reused), (*self.stale, stale), begins)
 
     def shots(self) -> tuple[StoredShot, ...]:
         """All shots, checked."""
@@ -71,8 +84,11 @@ class Story(NamedTuple):
         A stale copy saw another memory than this story's. So the way begins at the newest copy that saw the
         story's own, and goes on by what the later ones gave.
         """
-        begin = max((place for place, stale in enumerate(self.stale) if not stale), default=0)
-        return StoredMemory(self.folder, self.keys[begin], self.keys[begin + 1 :])
+        own = [place for place, stale in enumerate(self.stale) if not stale]
+        begin = max(own, default=0)
+        return StoredMemory(
+            self.folder, self.keys[begin], self.keys[begin + 1 :], None if own else self.begins
+        )
 
 
 def shot_ids(story: Story) -> tuple[str, ...]:
@@ -87,11 +103,14 @@ class StoredMemory(NamedTuple):
     key: str
     later: tuple[str, ...] = ()
     """Keys of the shots after it that move its memory on."""
+    before: MemoryBank | None = None
+    """The memory before the shot; None: what it saw."""
 
     def load(self) -> MemoryBank:
-        """m_i = f(m_{i-1}, v_i): the bank that the shot saw, moved on by the keyframes that it gave."""
+        """m_i = f(m_{i-1}, v_i): the bank before the shot, moved on by the keyframes that it gave."""
         project = Project.there(self.folder)
-        bank = project.stored(self.key).memory_after()
+        shot = project.stored(self.key)
+        bank = shot.memory_after() if self.before is None else shot.moved_on(self.before)
         for key in self.later:
             bank = project.stored(key).moved_on(bank)
         return bank

@@ -1,7 +1,8 @@
 """What there is of each shot of a story, and what of it is stale: its stored copies against what is asked.
 
 Looking needs no models: a copy is held against the story's outline and against the shots before it. What only
-the models know (another LoRA, another filter) shows when the story is run.
+the models know (another LoRA, another filter), and another memory before the first shot, shows when the story
+is run.
 """
 
 from __future__ import annotations

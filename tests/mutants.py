@@ -311,8 +311,8 @@ MUTANTS = (
     Mutant(
         "the memory that a stale copy saw goes on",
         "storymem_core/project.py",
-        "for place, stale in enumerate(self.stale) if not stale)",
-        "for place, _ in enumerate(self.stale))",
+        "for place, stale in enumerate(self.stale) if not stale]",
+        "for place, _ in enumerate(self.stale)]",
         "tests/core/test_story_project.py::test_what_comes_after_a_kept_shot_remembers_the_story_as_it_is_now",
     ),
     Mutant(

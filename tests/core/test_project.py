@@ -550,8 +550,8 @@ def test_other_errors_are_not_called_a_full_disk(project, monkeypatch):
 def test_a_story_grows_by_values(tmp_path):
     story = Story("folder")
     longer = story.added("k1").added("k2", reused=True, stale=("memory",))
-    assert story == ("folder", (), (), ())
-    assert longer == ("folder", ("k1", "k2"), (False, True), ((), ("memory",)))
+    assert story == ("folder", (), (), (), None)
+    assert longer == ("folder", ("k1", "k2"), (False, True), ((), ("memory",)), None)
 
 
 def test_a_story_reads_its_shots_in_order(tmp_path):

@@ -27,19 +27,30 @@ def shot(shot_id: str, cut: bool = True, prompt: str = "A fox.", seed: int = 5) 
 SHOTS = (shot("wake"), shot("trot", cut=False), shot("lake"), shot("swim", cut=False))
 
 
-def run(folder: Path, shots: Sequence[dict[str, Any]] = SHOTS, stop: int | None = None) -> Story:
-    """The whole story, as the loop makes it; with `stop` only so many shots of it."""
+def run(
+    folder: Path,
+    shots: Sequence[dict[str, Any]] = SHOTS,
+    stop: int | None = None,
+    memory: MemoryBank = NOTHING,
+) -> Story:
+    """The whole story, as the loop makes it; with `stop` only so many shots of it.
+
+    Args:
+        memory: before the first shot.
+    """
     project = Project.open(folder)
     project.outlined(replace(project.outline(), shots=tuple(shots)))
     story = Story(str(project.folder))
     for asked in shots[:stop]:
-        story = _add(project, story, asked, project.outline())
+        story = _add(project, story, asked, project.outline(), memory)
     return story
 
 
-def _add(project: Project, story: Story, asked: dict[str, Any], outline: Outline) -> Story:
+def _add(
+    project: Project, story: Story, asked: dict[str, Any], outline: Outline, memory: MemoryBank
+) -> Story:
     decision = outline.of(asked["shot_id"])
-    seen = story.memory().load() if story.keys else NOTHING
+    seen = story.memory().load() if story.keys else memory
     before = story.keys[-1] if story.keys else None
     dropped = 0 if asked["cut"] else 1
     seed = take_seed(asked["seed"], decision.take)
@@ -53,7 +64,7 @@ def _add(project: Project, story: Story, asked: dict[str, Any], outline: Outline
     }
     found = standing(project, asked["shot_id"], made_of, decision)
     if found is not None:
-        return story.added(found.shot.key, True, found.stale)
+        return story.added(found.shot.key, True, found.stale, seen)
     key = project.key(made_of)
     frames = np.random.default_rng(int(key[:12], 16)).integers(0, 256, (5, *SIZE, 3), np.uint8)
     kept = MemoryBank(update(seen, [remembered(frames[-1], asked["shot_id"], 4)], 2.0).kept)
