@@ -42,6 +42,8 @@ SOURCES = MappingProxyType(
 """A model file's name -> what it is, and where it comes from with its terms."""
 
 
+LEAST = 90
+"""The page makes no note less high."""
 LETTER, BULLET = 5.2, 60
 """Mean width of a letter in a note, and what a list is set in by."""
 
@@ -57,7 +59,7 @@ class Note:
     @property
     def height(self) -> int:
         """What the text needs in pixels, as the page sets it (measured on its pictures)."""
-        return 30 + sum(map(self._block_height, self.text.strip().split("\n\n")))
+        return max(LEAST, 30 + sum(map(self._block_height, self.text.strip().split("\n\n"))))
 
     def _block_height(self, block: str) -> int:
         if block.startswith("```"):
