@@ -37,7 +37,7 @@ STORY = Note(
 
 FOUR_STEPS = Note(
     "Four steps",
-    """## Ten times faster
+    """## Four steps in place of forty
 
 The **4-step LoRA** of each expert makes a shot in four steps without guidance: two by the high-noise expert,
 two by the low-noise one. It goes in by the host's own LoRA loader; **StoryMem M2V LoRA** stands behind it and
@@ -45,8 +45,7 @@ brings the memory.
 
 - *steps* 4, both *cfg* 1, sampler *euler*, *shift* 5: what the 4-step LoRAs were made for.
 - With a cfg of 1 the negative prompt does nothing, so it is empty.
-- Motion is calmer than with 40 steps. To see what a shot becomes in full, take *story_wan22*: same prompts,
-  same seeds.
+- Motion tends to be calmer than with 40 steps. To see a shot in full, put the story into *story_wan22*.
 - The first shot too is made by the image-to-video pair: 28 GB of files less.
 """,
     560,
