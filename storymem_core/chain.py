@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from . import draft as drafts
 from . import embedders, film, shot, shot_images, story_edits
-from .conditioning import check_start
 from .embedders import Embedder
 from .errors import StoryMemError, at_node
-from .extra_lora import NONE, as_widgets, from_widgets
+from .extra_lora import NONE, from_widgets
 from .filter import Filter
 from .frames import dropped
 from .going_on import asked as asked_before
 from .going_on import check_ids, check_size_of, last_shot
-from .host import files
 from .host.memory import T2V_CHANNELS, input_channels
 from .memory import MemoryBank
 from .project import Project, StoredMemory, Story, output_folder
 from .references import ALL as ALL_REFERENCES
-from .references import as_text, from_text, of_shots
+from .references import from_text, of_shots
 from .remember import as_bank
 from .sampling import T2V
 from .script import Script, dumps, take_seed
@@ -35,23 +30,9 @@ from .shot import Choice, Models, Settings
 from .shot_list import chosen
 from .shot_loras import with_loras
 from .shot_record import digest
+from .steps import Step, asked, check_images, check_loras, step
 from .story import ShotPlan, mode, plan
 from .takes import check_locked
-
-_EVERY_SHOT = ("clip", "vae", "embedder", "filter")
-_FIRST_SHOT = ("memory", "start_frames", "story")
-_I2V = {"high_noise_model": "high_noise_model", "low_noise_model": "low_noise_model"}
-_T2V = {"high_noise_model": "t2v_high_noise_model", "low_noise_model": "t2v_low_noise_model"}
-
-
-class Step(NamedTuple):
-    """One StoryMemShot of a loop."""
-
-    widgets: Mapping[str, Any]
-    wires: Mapping[str, str]
-    """Each socket of the shot -> the loop's input that feeds it."""
-    images: Mapping[str, str] = MappingProxyType({})
-    """Each socket of the shot that an image of the host's input folder feeds -> its file."""
 
 
 def loop(
@@ -136,21 +117,20 @@ def loop(
     choice = Choice(embedder or embedders.default(), filter, keyframes)
     first = {"shift": t2v_shift, "boundary": t2v_boundary} if shots[0].mode == "t2v" else {}
     own = [settings | (first if planned is shots[0] else {}) for planned in shots]
+
+    def models(planned: ShotPlan) -> Models:
+        pair = t2v if planned.mode == "t2v" else (high_noise_model, low_noise_model)
+        return Models(*pair, vae, clip)
+
     for planned, widgets in zip(shots, own, strict=True):
-        pair = t2v if planned.mode == "t2v" else (high_noise_model, low_noise_model)
-        _check_own(planned)
-        shot.check(planned, Models(*pair, vae, clip), Settings(**widgets), choice, bank)
-    # Files of gigabytes, so each once: the first shot of each kind.
-    kinds = {(one.mode == "t2v", one.lora, one.lora_strength): one for one in reversed(shots)}
-    for planned in kinds.values():
-        pair = t2v if planned.mode == "t2v" else (high_noise_model, low_noise_model)
-        with _named(planned):
-            with_loras(Models(*pair, vae, clip), planned)
+        check_images(planned)
+        shot.check(planned, models(planned), Settings(**widgets), choice, bank)
+    check_loras(shots, models)
     folder = output_folder(root, project or script.name) if story is None else Path(story.folder)
     project = drafts.project_name(project or script.name, draft)
     shared = {"project": project, "overlap": overlap, "keyframes": keyframes, "memory_edits": memory_edits}
     steps = [
-        _step(planned, {**widgets, **shared}, negative_prompt, first=planned is shots[0])
+        step(planned, {**widgets, **shared}, negative_prompt, first=planned is shots[0])
         for planned, widgets in zip(shots, own, strict=True)
     ]
     opened = Project.open(folder)
@@ -163,63 +143,6 @@ def loop(
         )
         opened.outlined(replace(outline, script=dumps(whole), shots=(*given, *map(asked, steps))))
     return steps
-
-
-def asked(step: Step) -> Mapping[str, Any]:
-    """A step as the story's outline keeps it: its images by their pixels, all but the name of its folder."""
-    size = (step.widgets["width"], step.widgets["height"])
-    images = {
-        name: digest(shot_images.fitted(files.image(step.images[name]), size))
-        if name in step.images
-        else None
-        for name in shot_images.OWN
-    }
-    return {name: value for name, value in {**step.widgets, **images}.items() if name != "project"}
-
-
-def _step(planned: ShotPlan, widgets: Mapping[str, Any], negative_prompt: str, *, first: bool) -> Step:
-    """A planned shot as a StoryMemShot.
-
-    Args:
-        widgets: those that do not come from the plan.
-        negative_prompt: the story's.
-    """
-    own = planned.negative_prompt
-    images = {name: getattr(planned, name) for name in shot_images.OWN}
-    return Step(
-        {
-            **widgets,
-            "shot_id": planned.id,
-            "scene": planned.scene,
-            "prompt": planned.prompt,
-            "negative_prompt": negative_prompt if own is None else own,
-            "cut": planned.cut,
-            "length": planned.frames,
-            "seed": planned.seed,
-            "references": as_text(planned.references),
-            "lora_strength": float(planned.lora_strength),
-            **as_widgets(planned.lora),
-        },
-        {
-            **{name: name for name in _EVERY_SHOT},
-            **(_T2V if planned.mode == "t2v" else _I2V),
-            **({name: name for name in _FIRST_SHOT} if first else {}),
-        },
-        {name: file for name, file in images.items() if file is not None},
-    )
-
-
-def _check_own(planned: ShotPlan) -> None:
-    """Refuse images that a shot of the script cannot have."""
-    with _named(planned):
-        check_start(planned.given, planned.frames, planned.end_image is not None)
-        for name in (planned.start_image, planned.end_image):
-            if name is not None:
-                files.image(name)
-
-
-def _named(planned: ShotPlan) -> AbstractContextManager[None]:
-    return at_node(f"StoryMemStoryLoop, shot {planned.id!r}")
 
 
 def add_shot(

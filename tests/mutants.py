@@ -213,8 +213,8 @@ MUTANTS = (
     Mutant(
         "start frames told as unknown",
         "storymem_core/conditioning.py",
-        "mask[:, :, :known] = 0.0",
-        "mask[:, :, known:] = 0.0",
+        "mask[:, :, : _latents_of(start_frames)] = 0.0",
+        "mask[:, :, _latents_of(start_frames) :] = 0.0",
         "tests/core/test_conditioning.py::test_the_mask_is_zero_where_a_latent_frame_is_known",
     ),
     Mutant(
