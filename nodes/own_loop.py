@@ -62,7 +62,7 @@ def _interpolation_input() -> io.Input:
         "interpolation",
         default=1,
         min=1,
-        max=16,
+        max=own_loop.MOST_INTERPOLATED,
         tooltip="How many frames the body makes of one: 2 where it doubles the rate. Set the film's fps to match.",
     )
 

@@ -41,6 +41,8 @@ from .takes import Standing, standing
 RECIPE = 1
 """Version of the way a body's shot is kept. It enters every key."""
 
+MOST_INTERPOLATED = 16
+
 log = logging.getLogger(__name__)
 
 
@@ -325,7 +327,7 @@ def keep(loop: Loop, story: Story, making: Making, images: Sequence[Tensor]) -> 
         frames = _frames(images)
         follows = story.keys[-1] if story.keys else None
         before = None if follows is None else project.stored(follows)
-        _check(frames, begun.plan, before)
+        _check(frames, begun.plan, making, before)
         began = time.perf_counter()
         choice = loop.choice
         after = remember(
@@ -370,8 +372,15 @@ def _frames(images: Sequence[Tensor]) -> np.ndarray:
     return quantise(images[0].cpu().float()[..., :3])
 
 
-def _check(frames: np.ndarray, planned: ShotPlan, before: StoredShot | None) -> None:
+def _check(frames: np.ndarray, planned: ShotPlan, making: Making, before: StoredShot | None) -> None:
     count, height, width = frames.shape[:3]
+    made = (count - 1) / max(planned.frames - 1, 1)  # of each frame, where the body lets none fall
+    if made in range(1, MOST_INTERPOLATED + 1) and made != making.interpolation:
+        raise StoryMemError(
+            f"the body makes {made:.0f} frames of one, and the loop counts on {making.interpolation}",
+            value=count,
+            remedy=f"Set interpolation to {made:.0f} in Story Loop Close, and its fps to match.",
+        )
     if count <= planned.dropped:
         raise StoryMemError(
             f"the shot adds nothing to the {planned.dropped} frames that repeat the shot before",

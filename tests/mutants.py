@@ -337,6 +337,27 @@ MUTANTS = (
         "tests/host/test_fingerprint.py::test_each_change_counts",
     ),
     Mutant(
+        "the body left out of its shots' keys",
+        "storymem_core/own_loop.py",
+        '"body": making.body,\n        "interpolation"',
+        '"body": "",\n        "interpolation"',
+        "tests/host/test_own_loop.py::test_what_makes_a_shot_is_in_its_key",
+    ),
+    Mutant(
+        "start frames of an interpolated shot at the film's rate",
+        "storymem_core/own_loop.py",
+        "(loop.overlap - 1) * step + 1)[::step]",
+        "loop.overlap)",
+        "tests/host/test_own_loop.py::test_interpolated_shots_go_on_at_the_models_rate",
+    ),
+    Mutant(
+        "the first clip of a fade has no media for it",
+        "storymem_core/timeline.py",
+        "clip.frames - begin - fading",
+        "clip.frames - begin",
+        "tests/core/test_export.py::test_the_timeline_adds_up_to_the_film",
+    ),
+    Mutant(
         "packages of somebody's ComfyUI not held",
         "runner/existing.py",
         '*quietly, "-c", held, *lines]',
