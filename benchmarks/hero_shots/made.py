@@ -26,6 +26,7 @@ from storymem_core.lora import read
 from storymem_core.memory import MemoryBank, MemoryFrame, Origin, quantise
 from storymem_core.positions import temporal_positions
 from storymem_core.shot import Models, Settings, Stopwatch, render
+from storymem_core.shot_images import Given
 from storymem_core.slots import path_noise
 from storymem_core.story import ShotPlan
 
@@ -69,7 +70,7 @@ def inside(
         for i, picture in enumerate(memory)
     )
     plan = ShotPlan("shot", 1, text, None, "m2v", True, seed, length, 0)
-    return render(plan, models, settings, MemoryBank(frames), None, Stopwatch())
+    return render(plan, models, settings, MemoryBank(frames), Given(), Stopwatch())
 
 
 @torch.inference_mode()
