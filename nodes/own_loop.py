@@ -137,7 +137,7 @@ class StoryMemStoryLoopClose(io.ComfyNode):
     @named_errors
     def execute(cls, loop, images, fps, crossfade, interpolation, colour_match=0) -> io.NodeOutput:
         dynprompt, closing = cls.hidden.dynprompt, cls.hidden.unique_id
-        prompt = {id: dynprompt.get_node(id) for id in dynprompt.all_node_ids()}
+        prompt = {id: dynprompt.get_node(id) for id in sorted(dynprompt.all_node_ids())}
         opened = prompt[closing]["inputs"]["loop"]
         body = loop_body.find(prompt, closing, opened[0], files.input_sha256)
         making = Making(body.made_of, body.uses(NUMBER), interpolation)

@@ -24,6 +24,7 @@ from .shot import Choice
 from .shot_images import Given
 from .shot_record import of_the_story, told_of
 from .story import ShotPlan
+from .takes import standing
 
 RECIPE = 1
 """Version of the way a clip is kept. It enters every key."""
@@ -77,11 +78,11 @@ def add_clip(
         "fps": float(film.rate(fps)),
     }
     there = Project.open(output_folder(root, project))
-    key = there.key(made_of)
     story = Story(str(there.folder))
-    if there.find(key) is not None:
-        log.info("the given clip is there already (%s)", key[:12])
-        return story.added(key, True)
+    found = standing(there, shot_id, made_of, there.outline().of(shot_id))
+    if found is not None:
+        log.info("the given clip is there already (%s)", found.shot.key[:12])
+        return story.added(found.shot.key, True, found.stale)
     with there.locked():
         after = remember(seen, frames, choice.embedder, filter, shot=shot_id, limit=keyframes)
         row = {
@@ -91,8 +92,8 @@ def add_clip(
             "seconds": {},
         }
         given = MemoryBank(after.kept, seen.sink, seen.capacity, seen.embedder)
-        there.store(key, made_of, row, frames, seen, given)
-    return story.added(key)
+        stored = there.store(there.key(made_of), made_of, row, frames, seen, given)
+    return story.added(stored.key)
 
 
 def at_rate(count: int, own: float, wanted: float) -> list[int]:

@@ -74,8 +74,15 @@ def find(
             another one when the file has changed.
 
     Raises:
-        StoryMemError: the Close's `images` do not come from this Open, or another loop mixes with this one.
+        StoryMemError: `opened` is no Open, the Close's `images` do not come from it, or another loop mixes
+            with this one.
     """
+    if prompt[opened]["class_type"] != OPEN:
+        raise StoryMemError(
+            "the input 'loop' must come from a Story Loop Open, with no node between",
+            value=_name(prompt, opened),
+            remedy="Connect the two ends of the loop directly.",
+        )
     frames = as_link(prompt[closing]["inputs"].get(FRAMES))
     users = _users(prompt)
     inside = _reached([opened], users, {closing})

@@ -369,6 +369,10 @@ def _frames(images: Sequence[Tensor]) -> np.ndarray:
             value=len(images),
             remedy="Put a node that joins a list to a batch in front of the Close.",
         )
+    if images[0] is None:
+        raise StoryMemError(
+            "the body gave no frames", value=None, remedy="Let its last node give an IMAGE for every shot."
+        )
     return quantise(images[0].cpu().float()[..., :3])
 
 

@@ -119,6 +119,11 @@ def test_the_frames_must_come_from_the_open():
         find(changed("close", images=None))
 
 
+def test_the_loop_must_come_from_an_open():
+    with pytest.raises(StoryMemError, match=r"come from a Story Loop Open.*\(got 'Loader load'\)"):
+        loop_body.find(PROMPT, "close", "load")
+
+
 def test_two_loops_side_by_side():
     second = {
         "open 2": node(OPEN, script=["script", 0]),

@@ -37,6 +37,14 @@ def test_another_clip_is_another_shot(tmp_path):
     assert other.shots()[0].row["changed"] == ["frames"]
 
 
+def test_a_locked_clip_stays(tmp_path):
+    story = add(tmp_path, images(6))
+    project = Project.open(story.folder)
+    project.outlined(project.outline().decided("clip", held=story.keys[0], locked=True))
+    again = add(tmp_path, images(6, seed=1))
+    assert (again.keys, again.stale) == (story.keys, (("frames",),))
+
+
 @pytest.mark.parametrize(
     "count, own, wanted, places",
     [

@@ -134,6 +134,7 @@ def test_keyframes_are_none_that_repeat_the_shot_before(tmp_path):
         ([images(5), images(5)], r"as one batch, not as a list \(got 2\)"),
         ([images(5, (32, 33))], r"width and height must be even \(got '33x32'\)"),
         ([images(5, (64, 32))], r"the size of those before it, 32x32 \(got '32x64'\)"),
+        ([None], r"the body gave no frames"),
         ([images(9)], r"makes 2 frames of one, and the loop counts on 1 \(got 9\)"),
         ([images(1)], r"adds nothing to the 1 frames"),
         ([images(5) * float("nan")], "finite floats"),
