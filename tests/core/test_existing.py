@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from runner import existing, packages
 from runner.arguments import Arguments, parse
 from runner.errors import SetupError
 from runner.existing import Existing
+from runner.hosts import HOSTS
 from runner.inside import look
 from runner.serve import command
 from runner.server import Place, with_models
@@ -176,3 +178,8 @@ def test_an_existing_comfyui_comes_by_option_or_by_variable(monkeypatch, tmp_pat
     assert parse(["test"]).comfyui is None
     monkeypatch.setenv("COMFYUI_PATH", "")
     assert parse(["film", str(ROOT / "README.md"), "--models", str(tmp_path)]).comfyui is None
+
+
+def test_the_registry_is_told_the_oldest_comfyui_that_is_tested():
+    [told] = re.findall(r'requires-comfyui = ">=(.+)"', (ROOT / "pyproject.toml").read_text())
+    assert told == list(HOSTS)[-1] == "0.24.1"
