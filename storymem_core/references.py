@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain, repeat
 
-from .cast import references_needed
+from .cast import mentioned, references_needed
 from .errors import StoryMemError, at_node
 from .memory import MemoryBank
 from .memory_frame import MemoryFrame
@@ -128,26 +128,33 @@ def of_shots(script: Script, bank: MemoryBank, keyframes: int) -> list[tuple[str
     for name, character in script.cast.items():
         with at_node(f"cast, {name!r}"):
             picked(bank, character.references)
-    needed = [_needed(script, shot, bank) for shot in script.shots]
-    for number, (shot, names) in enumerate(zip(script.shots, needed, strict=True)):
+    needed = []
+    for number, shot in enumerate(script.shots):
         with at_node(f"shot {number + 1} ({shot.id})"):
-            picked(bank, names)
-            if shot.references:
-                _check_stay(bank, shot.references, number * keyframes)
+            needed.append(_needed(script, shot, bank, number * keyframes))
     return needed
 
 
-def _needed(script: Script, shot: Shot, bank: MemoryBank) -> tuple[str, ...] | None:
-    if shot.references is not None or shot.as_written:
-        return shot.references
-    return references_needed(shot.prompt, script.cast, reference_names(bank))
+def _needed(script: Script, shot: Shot, bank: MemoryBank, added: int) -> tuple[str, ...] | None:
+    """Which references a shot sees when `added` new frames may have come before it."""
+    names = shot.references
+    if names is not None or shot.as_written:
+        picked(bank, names)
+        _check_stay(bank, names or (), added)
+        return names
+    names = references_needed(shot.prompt, script.cast, reference_names(bank))
+    if names is None:
+        return None
+    for who in mentioned(shot.prompt, script.cast):
+        _check_stay(bank, script.cast[who].references, added)
+    # One that is nobody's was not asked for by name: it is seen for as long as it surely stays.
+    stay = _staying(bank, added)
+    return tuple(name for name in names if name.casefold() in stay)
 
 
 def _check_stay(bank: MemoryBank, names: Sequence[str], added: int) -> None:
     """Refuse references that `added` new frames could push out of the memory."""
-    leaving = max(0, len(bank.frames) + added - bank.capacity)
-    window = [frame for frame in bank.frames[bank.sink :] if not frame.pinned]
-    stay = {frame.origin.shot.casefold() for frame in bank.frames if frame not in window[:leaving]}
+    stay = _staying(bank, added)
     for name in names:
         if name.strip().casefold() not in stay:
             raise StoryMemError(
@@ -155,3 +162,10 @@ def _check_stay(bank: MemoryBank, names: Sequence[str], added: int) -> None:
                 value=name,
                 remedy="Pin it, or make the sink or the capacity larger.",
             )
+
+
+def _staying(bank: MemoryBank, added: int) -> set[str]:
+    """What stays in the memory however many of `added` new frames it takes: names, without capitals."""
+    leaving = max(0, len(bank.frames) + added - bank.capacity)
+    window = [frame for frame in bank.frames[bank.sink :] if not frame.pinned]
+    return {frame.origin.shot.casefold() for frame in bank.frames if frame not in window[:leaving]}

@@ -146,3 +146,14 @@ def test_a_reference_that_may_slide_out_is_refused():
         of_shots(own, bank, 2)
     pinned = replace(bank, frames=(*bank.frames[:2], replace(bank.frames[2], pinned=True), *bank.frames[3:]))
     assert of_shots(own, pinned, 2)
+
+
+def test_no_reference_of_the_cast_is_missed_when_a_later_shot_is_made():
+    """Of five pictures the sink holds three. What has slid out by then cannot be asked for."""
+    images = [torch.full((16, 16, 3), 0.1 * n) for n in range(1, 6)]
+    bank = with_references(MemoryBank(), images, Brightness(), ["Mira", "Tom", "sea", "Zoe", "castle"])
+    people = "@Mira [Mira]: a girl\n@Tom [Tom]: a boy\n@Zoe [Zoe]: a crow"
+    told = script(*["Mira waits."] * 4, cast=people)
+    assert of_shots(told, bank, 3) == [*[("Mira", "sea", "castle")] * 3, ("Mira", "sea")]
+    with pytest.raises(StoryMemError, match=r"shot 4 .*may have slid out.*'Zoe'"):
+        of_shots(script(*["Mira waits."] * 3, "Zoe waits.", cast=people), bank, 3)
