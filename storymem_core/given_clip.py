@@ -82,7 +82,7 @@ def add_clip(
     found = standing(there, shot_id, made_of, there.outline().of(shot_id))
     if found is not None:
         log.info("the given clip is there already (%s)", found.shot.key[:12])
-        return story.added(found.shot.key, True, found.stale)
+        return story.added(found.shot.key, True, found.stale, seen)
     with there.locked():
         after = remember(seen, frames, choice.embedder, filter, shot=shot_id, limit=keyframes)
         row = {

@@ -36,7 +36,7 @@ from .shot import Choice
 from .shot_images import Given
 from .shot_record import digest, of_the_story, told_of
 from .story import ShotPlan, plan
-from .takes import Standing, standing
+from .takes import Standing, check_locked, standing
 
 RECIPE = 1
 """Version of the way a body's shot is kept. It enters every key."""
@@ -153,7 +153,11 @@ def opened(
     )
     choice = Choice(embedder or embedders.default(), filter, keyframes)
     known = bank if story is None or before is None else story.memory().load()
-    needed = of_shots(script, known.embedded_by(choice.embedder.name), keyframes)
+    known = known.embedded_by(choice.embedder.name)
+    given, ids = asked(story), [shot.id for shot in shots]
+    check_ids(given, ids)
+    memory_edits = story_edits.for_story(memory_edits, [*(told["shot_id"] for told in given), *ids], known)
+    needed = of_shots(script, story_edits.seen_by_next(known, memory_edits, {}), keyframes)
     whole = [
         replace(
             shot,
@@ -168,13 +172,12 @@ def opened(
     start = None
     if start_frames is not None and not shots[0].cut:
         start = quantise(next_start(start_frames, overlap).cpu()[..., :3])
-    given, ids = asked(story), [shot.id for shot in shots]
-    check_ids(given, ids)
-    memory_edits = story_edits.for_story(memory_edits, [*(told["shot_id"] for told in given), *ids], known)
     story = story or Story(str(output_folder(root, project or script.name)))
     there = Project.open(story.folder)
     with there.locked():  # told now if another run works there, not when the first shot is made
-        there.outlined(replace(there.outline(), script=dumps(script), shots=(*given, *map(_asked, whole))))
+        outline = there.outline()
+        check_locked(there, outline, ids)
+        there.outlined(replace(outline, script=dumps(script), shots=(*given, *map(_asked, whole))))
     return Loop(story, tuple(whole), overlap, choice, bank, start, memory_edits)
 
 

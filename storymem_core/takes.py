@@ -70,8 +70,13 @@ def held_copy(project: Project, shot_id: str, decision: Decision) -> StoredShot 
     return held
 
 
-def check_locked(project: Project, outline: Outline, shot_ids: Iterable[str], size: tuple[int, int]) -> None:
+def check_locked(
+    project: Project, outline: Outline, shot_ids: Iterable[str], size: tuple[int, int] | None = None
+) -> None:
     """Refuse shots that are locked and cannot stand in a film of this size, before any of it is made.
+
+    Args:
+        size: width and height; None where they are not known yet.
 
     Raises:
         StoryMemError: one has another size, or its copy is gone or damaged.
@@ -79,7 +84,7 @@ def check_locked(project: Project, outline: Outline, shot_ids: Iterable[str], si
     for shot_id in shot_ids:
         decision = outline.of(shot_id)
         held = held_copy(project, shot_id, decision) if decision.locked else None
-        if held is not None and held.size != size:
+        if held is not None and size is not None and held.size != size:
             raise StoryMemError(
                 f"shot {shot_id!r} is locked in the size of {held.size[0]}x{held.size[1]}, "
                 "and all shots of a film must have one size",

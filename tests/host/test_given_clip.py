@@ -9,8 +9,9 @@ from node_calls import Pixels, images
 
 from storymem_core import given_clip, own_loop, script
 from storymem_core.errors import StoryMemError
-from storymem_core.memory import quantise
+from storymem_core.memory import MemoryBank, quantise
 from storymem_core.project import Project
+from storymem_core.remember import with_references
 
 SAME = {"width": 32, "height": 32, "fit": "crop", "clip_fps": 16.0, "fps": 16.0, "keyframes": 2}
 
@@ -43,6 +44,18 @@ def test_a_locked_clip_stays(tmp_path):
     project.outlined(project.outline().decided("clip", held=story.keys[0], locked=True))
     again = add(tmp_path, images(6, seed=1))
     assert (again.keys, again.stale) == (story.keys, (("frames",),))
+
+
+def test_a_locked_clip_does_not_bring_its_old_references_along(tmp_path):
+    old, new = (
+        with_references(MemoryBank(), [torch.full((16, 16, 3), value)], Pixels()) for value in (0.2, 0.4)
+    )
+    story = add(tmp_path, images(6), memory=old)
+    project = Project.open(story.folder)
+    project.outlined(project.outline().decided("clip", held=story.keys[0], locked=True))
+    again = add(tmp_path, images(6), memory=new)
+    assert (again.keys, again.stale) == (story.keys, (("memory",),))
+    assert again.memory().load().frames[0] == new.frames[0]
 
 
 @pytest.mark.parametrize(

@@ -122,6 +122,22 @@ def test_edits_of_the_memory_hold_for_every_shot(tmp_path):
     assert own_loop.memory_seen(loop, story, second) == second.seen
 
 
+def test_a_reference_that_the_edits_pin_does_not_slide_out(tmp_path):
+    bank = with_references(MemoryBank(sink=0, capacity=2), [torch.full((16, 16, 3), 0.2)], Pixels(), ["hero"])
+    needs = script_of({"prompt": "A."}, {"prompt": "B.", "references": ["hero"]})
+    with pytest.raises(StoryMemError, match="may have slid out"):
+        opened(tmp_path, needs, memory=bank)
+    assert opened(tmp_path, needs, memory=bank, memory_edits="pin hero").shots[1].references == ("hero",)
+
+
+def test_a_locked_shot_that_is_gone_is_told_before_any_shot(tmp_path):
+    story = run(opened(tmp_path))
+    there = Project.open(story.folder)
+    there.outlined(there.outline().decided(SCRIPT.shots[2].id, held="0" * 64, locked=True))
+    with pytest.raises(StoryMemError, match="is locked, and its stored copy is gone"):
+        opened(tmp_path)
+
+
 def test_keyframes_are_none_that_repeat_the_shot_before(tmp_path):
     story = run(opened(tmp_path))
     rows = [shot.row for shot in story.shots()]
