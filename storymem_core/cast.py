@@ -27,7 +27,7 @@ from typing import Any
 # Letters of scripts without spaces between words; then what continues a word: letters, accents, hyphens.
 _UNSPACED = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
 _JOINED = rf"[^\W{_UNSPACED}]|[\u0300-\u036f-]"
-_POSSESSIVE = re.compile(r"['’]s\b")
+_POSSESSIVE = re.compile(r"['’]s\b|(?<=[sxz])['’](?=\s+\w)")
 _CLOSED = re.compile(r"[\"']|\s*(?:[^\w\s(\[{\"'“‘«]|$)")
 _SENTENCE_END = ".!?…。！？"
 

@@ -11,6 +11,7 @@ CAST = {
     "Mira Stone": Character("an old painter"),
     "Tom": Character("a boy\n with freckles"),
     "Will": Character("a tall sailor"),
+    "James": Character("a fisher"),
     "小红": Character("穿红衣的女孩"),
     "미라": Character("a dancer"),
 }
@@ -37,6 +38,7 @@ CAST = {
         ),
         ("Close-up of Tom’s hands", "Close-up of Tom’s hands. Tom: a boy with freckles."),
         ("Tom's cat follows Tom home.", "Tom's cat follows Tom, a boy with freckles, home."),
+        ("James' boat sails.", "James' boat sails. James: a fisher."),
         ("will Willow, WILL and Ann-Will Will_2?", "will Willow, WILL and Ann-Will Will_2?"),
         ("小红走进森林。", "小红, 穿红衣的女孩,走进森林。"),
         ("미라가 웃는다.", "미라, a dancer,가 웃는다."),
