@@ -18,6 +18,7 @@ from .errors import StoryMemError
 from .filter import Filter
 from .host.vae import resize
 from .memory import MemoryBank, quantise
+from .memory_frame import CROP
 from .project import Project, StoredMemory, Story, output_folder
 from .remember import as_bank, remember
 from .shot import Choice
@@ -42,10 +43,10 @@ def add_clip(
     project: str,
     width: int,
     height: int,
-    fit: str,
     clip_fps: float,
     fps: float,
     keyframes: int,
+    fit: str = CROP,
     prompt: str = "",
     shot_id: str = "clip",
     memory: MemoryBank | StoredMemory | None = None,

@@ -124,3 +124,39 @@ def test_a_shots_error_is_told_with_its_number(server):
     odd["scale"]["inputs"]["width"] = 63
     with pytest.raises(JobError, match=r"StoryMemStoryLoopClose, shot 1 \(wake\): a film's width and height"):
         client.run(server.url, odd)
+
+
+def test_a_given_clip_goes_on_and_is_exported(server):
+    """The way of a clip: the first shot, the loop behind it, and the film for another program."""
+    told = graph("given", SHOTS[1])
+    size = {"width": 64, "height": 64}
+    nodes = {
+        "clip": ("EmptyImage", {**size, "batch_size": 9, "color": 0x4080C0}),
+        "given": (
+            "StoryMemGivenClip",
+            {
+                "images": ["clip", 0],
+                "project": "given",
+                "keyframes": 1,
+                "clip_fps": 32.0,
+                "fps": 16.0,
+                **size,
+            },
+        ),
+        "silence": ("EmptyAudio", {"duration": 2.0, "sample_rate": 8000, "channels": 1}),
+        "export": (
+            "StoryMemFilmExport",
+            {"story": ["close", 1], "format": "prores", "fps": 16.0, "crossfade": 0, "audio": ["silence", 0]},
+        ),
+    }
+    told["open"]["inputs"]["story"] = ["given", 0]
+    told |= {id: {"class_type": kind, "inputs": inputs} for id, (kind, inputs) in nodes.items()}
+    ran = Ran(server, "given", told)
+    assert [(row["mode"], row["frames"], row["dropped"]) for row in ran.rows] == [
+        ("given", 5, 0),
+        ("mi2v", 5, 1),
+    ]
+    assert (ran.drawn[0]["number"], ran.drawn[0]["memory"]) == (0, 1)
+    assert ran.drawn[0]["start"] == [pytest.approx((0x40 + 0x80 + 0xC0) / 3 / 255, abs=1e-3)]
+    assert len(decoded(ran.folder / "export/prores/film.mov")) == 5 + 4
+    assert (ran.folder / "export/prores/film.otio").is_file()
