@@ -133,7 +133,7 @@ def _parts(arguments: Arguments) -> Iterator[tuple[str, Iterator[Finding]]]:
         try:
             at = existing.find(arguments.comfyui)
         except CommandError as error:
-            yield "ComfyUI", iter([Finding(str(error), "give another folder by --comfyui, or none")])
+            yield "ComfyUI", iter([Finding(str(error), "then run this again, or with another folder")])
             return
         folder = arguments.models or at.host / "models"
         yield "this machine", machine(folder)
