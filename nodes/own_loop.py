@@ -102,6 +102,11 @@ class StoryMemStoryLoopOpen(io.ComfyNode):
         # The body itself does not run, only its copies in the Close's sub-graph.
         return io.NodeOutput(loop, *[ExecutionBlocker(None)] * len(_shot_outputs()))
 
+    @classmethod
+    def fingerprint_inputs(cls, **_: object) -> float:
+        # The project's folder, not the host's cache, is the memory of a story: look there each time.
+        return float("nan")
+
 
 class StoryMemStoryLoopClose(io.ComfyNode):
     @classmethod

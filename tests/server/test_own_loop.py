@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from short_story import PACKS, SHOTS, decoded, script
 from runner import client
 from runner.errors import JobError
 from runner.server import Server
+from storymem_core.project import Project
 
 CACHES = {"default": (), "lru": ("--cache-lru", "50"), "none": ("--cache-none",)}
 CLOSE = {"loop": ["open", 0], "images": ["scale", 0], "fps": 16.0, "crossfade": 0, "interpolation": 1}
@@ -93,6 +95,16 @@ def test_a_body_runs_once_for_each_shot_that_is_not_stored(cached_server):
     assert [line["prompt"] for line in mended.drawn] == [SHOTS[0]["prompt"]]
     assert mended.reused == [False, True, True, True]
     assert [row["key"] for row in mended.rows] == [row["key"] for row in changed.rows]
+
+
+def test_a_story_deleted_from_disk_is_made_again(server):
+    one = graph("deleted", SHOTS[0])
+    before = Ran(server, "deleted", one)
+    shutil.rmtree(before.folder)
+    again = Ran(server, "deleted", one)
+    assert (len(again.drawn), again.reused) == (1, [False])
+    assert [row["key"] for row in again.rows] == [row["key"] for row in before.rows]
+    assert [shot["shot_id"] for shot in Project.open(again.folder).outline().shots] == ["wake"]
 
 
 def test_a_changed_body_makes_all_shots_again(server):
