@@ -32,7 +32,7 @@ from .shot_loras import with_loras
 from .shot_record import digest
 from .steps import Step, asked, check_images, check_loras, step
 from .story import ShotPlan, mode, plan
-from .takes import check_locked
+from .takes import check_kept_in_script, check_locked
 
 
 def loop(
@@ -138,6 +138,7 @@ def loop(
         opened = Project.open(output_folder(root, project))
     with opened.locked():  # told now if another run works there, not when the first shot is made
         outline = opened.outline()
+        check_kept_in_script(outline, {told["shot_id"] for told in given} | {one.id for one in whole.shots})
         check_locked(
             opened, outline, [planned.id for planned in shots], (settings["width"], settings["height"])
         )

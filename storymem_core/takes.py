@@ -7,7 +7,7 @@ person decided otherwise: a kept one stays though its memory has changed, a lock
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from .errors import StoryMemError
@@ -90,4 +90,23 @@ def check_locked(
                 "and all shots of a film must have one size",
                 value=f"{size[0]}x{size[1]}",
                 remedy="Unlock it in Story Project, or make the film in its size.",
+            )
+
+
+def check_kept_in_script(outline: Outline, shot_ids: Collection[str]) -> None:
+    """Refuse a script from which a locked shot is gone: it may have been edited, and would be made again.
+
+    Args:
+        shot_ids: of the whole script.
+
+    Raises:
+        StoryMemError: a locked shot that was asked for last is not among them.
+    """
+    for asked in outline.shots:
+        if outline.of(asked["shot_id"]).locked and asked["shot_id"] not in shot_ids:
+            raise StoryMemError(
+                f"shot {asked['shot_id']!r} is locked, and the script does not have it any more",
+                value=asked["prompt"],
+                remedy="Without an id of its own a shot with another prompt is another: bring the prompt "
+                "back, or unlock the shot in Story Project.",
             )

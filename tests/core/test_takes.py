@@ -8,7 +8,7 @@ from stories import Told, make, noise
 from storymem_core.errors import StoryMemError
 from storymem_core.outline import FIRST_TAKE, Decision, Outline
 from storymem_core.project import Project
-from storymem_core.takes import check_locked, standing
+from storymem_core.takes import check_kept_in_script, check_locked, standing
 
 OLD, NEW = (Told("a", noise(n), extra={"memory": [f"m{n}"]}) for n in (1, 2))
 
@@ -57,6 +57,18 @@ def test_a_damaged_copy_is_made_again_if_it_is_kept_and_refused_if_it_is_locked(
     with pytest.raises(StoryMemError, match="'a' is locked, and its stored copy is gone or damaged") as error:
         standing(project, "a", NEW.made_of, Decision(held=old.key, locked=True))
     assert error.value.value == old.key
+
+
+def test_a_locked_shot_may_not_leave_the_script_unnoticed():
+    shots = tuple({"shot_id": name, "prompt": f"The {name}."} for name in "abc")
+    outline = Outline(shots=shots, decisions={"b": Decision(held="k", locked=True), "c": Decision(held="k")})
+    check_kept_in_script(outline, {"b", "d"})
+    with pytest.raises(
+        StoryMemError, match="'b' is locked, and the script does not have it any more"
+    ) as error:
+        check_kept_in_script(outline, {"a", "c"})
+    assert error.value.value == "The b."
+    check_kept_in_script(outline.decided("b", locked=False), {"a"})
 
 
 def test_a_lock_of_another_size_is_told_before_any_work(project, old):

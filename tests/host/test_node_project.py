@@ -57,6 +57,11 @@ def test_a_shot_is_rolled_again_and_later_ones_are_a_persons_choice(parts, outpu
     assert [bool(stale) for stale in column(output, "stale")] == [False, False, True]
 
     project("lock", "3")
+    edited = call("StoryMemScript", text=SCRIPT.replace("Rain.", "Snow."))[0]
+    with pytest.raises(
+        ValueError, match=r"StoryMemStoryLoop: shot .* is locked, and the script does not have it"
+    ):
+        tell(parts, script=edited)
     tell(parts, negative_prompt="fog")
     assert column(output, "locked") == [False, False, True]
     assert column(output, "reused") == [False, False, True]
