@@ -36,7 +36,7 @@ from .shot import Choice
 from .shot_images import Given
 from .shot_record import digest, of_the_story, told_of
 from .story import ShotPlan, plan
-from .takes import Standing, check_locked, standing
+from .takes import Standing, check_kept_in_script, check_locked, standing
 
 RECIPE = 1
 """Version of the way a body's shot is kept. It enters every key."""
@@ -176,8 +176,10 @@ def opened(
     there = Project.open(story.folder)
     with there.locked():  # told now if another run works there, not when the first shot is made
         outline = there.outline()
+        check_kept_in_script(outline, {told["shot_id"] for told in given} | set(ids))
         check_locked(there, outline, ids)
-        there.outlined(replace(outline, script=dumps(script), shots=(*given, *map(_asked, whole))))
+        asked_for = ({**_asked(shot), "memory_edits": memory_edits} for shot in whole)
+        there.outlined(replace(outline, script=dumps(script), shots=(*given, *asked_for)))
     return Loop(story, tuple(whole), overlap, choice, bank, start, memory_edits)
 
 
@@ -256,7 +258,7 @@ def _at(number: int, planned: ShotPlan) -> AbstractContextManager[None]:
 
 
 def _begun(number: int, planned: ShotPlan, loop: Loop, story: Story, making: Making) -> Begun:
-    project = Project.open(story.folder)
+    project = Project.there(story.folder)
     decision = project.outline().of(planned.id)
     planned = replace(planned, seed=take_seed(planned.seed, decision.take), take=decision.take)
     before = project.stored(story.keys[-1]) if story.keys else None
@@ -296,7 +298,7 @@ def is_stored(story: Story, begun: Begun) -> bool:
     if begun.standing is not None:
         log.info("shot %s is there already (%s)", begun.plan.id, begun.standing.shot.key[:12])
         return True
-    changed = Project.open(story.folder).changes(begun.plan.id, begun.made_of)
+    changed = Project.there(story.folder).changes(begun.plan.id, begun.made_of)
     why = "new" if changed is None else f"changed: {', '.join(changed)}"
     log.info("shot %s is made by the loop's own body: %s", begun.plan.id, why)
     return False
@@ -326,7 +328,7 @@ def keep(loop: Loop, story: Story, making: Making, images: Sequence[Tensor]) -> 
     """
     begun = begin(loop, story, making)
     with _at(begun.number, begun.plan):
-        project = Project.open(story.folder)
+        project = Project.there(story.folder)
         frames = _frames(images)
         follows = story.keys[-1] if story.keys else None
         before = None if follows is None else project.stored(follows)
@@ -356,7 +358,7 @@ def kept(story: Story) -> StoredMemory:
         StoryMemError: it gave none.
     """
     newest = story.keys[-1]
-    if Project.open(story.folder).find(newest) is None:
+    if Project.there(story.folder).find(newest) is None:
         raise StoryMemError(
             "the body gave no frames",
             value=f"shot {len(story.keys)}",
