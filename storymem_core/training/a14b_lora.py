@@ -159,8 +159,8 @@ def _export(given: argparse.Namespace) -> None:
     for expert in trained or SPANS:
         adapter = checkpoints.averages(given.out / "lora" / expert)
         settings = LoraSettings(RECIPE.rank, RECIPE.alpha, expert, spacing=RECIPE.spacing)
-        paths = (given.out / f"memory_{expert}_noise{layout}.safetensors" for layout in ("", "_comfyui"))
-        print(*export.write_lora(*paths, adapter, settings), sep="\n")
+        peft, host = (given.out / f"memory_{expert}_noise{layout}.safetensors" for layout in ("", "_comfyui"))
+        print(*export.write_lora(peft, host, adapter, settings), sep="\n")
 
 
 def _captions(out: Path) -> dict[str, str]:
