@@ -170,7 +170,7 @@ class StoryMemShot(io.ComfyNode):
                     "shot_id",
                     default="",
                     optional=True,
-                    tooltip="The shot's name; made from the prompt if empty.",
+                    tooltip="The shot's name; shot-1, shot-2, ... by its place if empty.",
                 ),
                 io.Int.Input(
                     "scene",
