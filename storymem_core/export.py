@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from . import film, movie, seams, timeline
-from .disk import digest, read_json, remove, room_in, sync_tree, unfinished, write_json
+from .disk import digest, read_json, remove, remove_unfinished, room_in, sync_tree, unfinished, write_json
 from .errors import StoryMemError
 from .project import Project, Story
 from .sound import Sound
@@ -76,7 +76,7 @@ def export(
         folder.parent.mkdir(exist_ok=True)
         temporary, replaced = unfinished(folder), unfinished(folder.with_name(f"{format}.old"))
         try:
-            remove(temporary)
+            remove_unfinished(folder.parent)
             with room_in(project.folder):
                 temporary.mkdir()
                 written = partial(_film, temporary, format, info.size, rate)

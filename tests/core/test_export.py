@@ -134,6 +134,14 @@ def test_what_is_there_is_not_written_again(story, monkeypatch):
     assert [path.name for path in folder.parent.iterdir()] == ["png"]
 
 
+def test_what_a_killed_export_has_left_is_in_nobodys_way(story):
+    folder = export.export(story, "png")
+    for left in (".png.part", ".png.old.part"):
+        (folder.parent / left / "film").mkdir(parents=True)
+    export.export(story, "png", fps=8)
+    assert [path.name for path in folder.parent.iterdir()] == ["png"]
+
+
 def test_a_shorter_story_leaves_no_old_shots(story):
     folder = export.export(story, "png")
     export.export(story._replace(keys=story.keys[:1]), "png")
