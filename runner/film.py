@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -79,11 +80,12 @@ def own_images(script: Script, path: Path) -> dict[str, Path]:
     Raises:
         StoryMemError: one is not there; names the shot.
     """
-    found = {}
+    found, here = {}, path.resolve().parent
     for shot in script.shots:
         for name in filter(None, (shot.start_image, shot.end_image)):
-            found[name] = path.resolve().parent / name
-            if not found[name].is_file():
+            found[name] = Path(os.path.normpath(here / name))
+            # Elsewhere it would have no place below the input folder either.
+            if here not in found[name].parents or not found[name].is_file():
                 raise StoryMemError(
                     f"shot {shot.id!r} names an image that does not lie beside the script",
                     value=str(found[name]),
@@ -134,7 +136,9 @@ def _run(
     say("starting ComfyUI ...")
     with Server(place.host, place.models, output, more_models=place.more_models, cpu=place.cpu) as server:
         for name, path in images.items():
-            shutil.copyfile(path, server.input / name)
+            target = server.input / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
         return saved_files(run(server.url, graph, tell), server.output)
 
 

@@ -158,6 +158,11 @@ def test_images_that_a_script_names_lie_beside_it(tmp_path):
     assert film.own_images(story, tmp_path / "story.json") == {
         name: (tmp_path / name).resolve() for name in ("door.png", "lake.png")
     }
+    (tmp_path / "inner").mkdir()
+    for elsewhere in ("../lake.png", str(tmp_path / "lake.png")):
+        other = scripts.parse(json.dumps({"scenes": [{"shots": [{"prompt": "A", "end_image": elsewhere}]}]}))
+        with pytest.raises(StoryMemError, match="does not lie beside the script"):
+            film.own_images(other, tmp_path / "inner" / "story.json")
 
 
 def test_a_film_with_nothing_asked_is_the_graph_itself(tmp_path):
