@@ -13,13 +13,21 @@ from .stored_shot import StoredShot
 def last_shot(
     story: Story | None, *, memory: object, start_frames: object, draft: bool = False
 ) -> StoredShot | None:
-    """The shot that a script's first one comes after; None without a story.
+    """The shot that a script's first one comes after; None without a story, or where it has none yet.
 
     Raises:
-        StoryMemError: a memory or start frames are given too, which the story has of its own; the script's
-            draft is asked for, which has a size and folder of its own; that shot is no longer stored.
+        StoryMemError: the script's draft is asked for, which has a size and folder of its own; a memory or
+            start frames are given too, which the story has of its own; that shot is no longer stored.
     """
-    if story is None or not story.keys:
+    if story is None:
+        return None
+    if draft:
+        raise StoryMemError(
+            "a draft is of half the size in a folder of its own, and cannot go on with a story",
+            value="draft on",
+            remedy="Switch the draft off, or take the story off.",
+        )
+    if not story.keys:
         return None
     for name, given in (("memory", memory), ("start_frames", start_frames)):
         if given is not None:
@@ -28,12 +36,6 @@ def last_shot(
                 value=f"story and {name}",
                 remedy="Connect the one or the other.",
             )
-    if draft:
-        raise StoryMemError(
-            "a draft is of half the size in a folder of its own, and cannot go on with a story",
-            value="draft on",
-            remedy="Switch the draft off, or take the story off.",
-        )
     return Project.there(story.folder).stored(story.keys[-1])
 
 

@@ -6,6 +6,8 @@ import pytest
 
 from storymem_core.draft import cheaper, project_name, title
 from storymem_core.errors import StoryMemError
+from storymem_core.going_on import last_shot
+from storymem_core.project import Story
 from storymem_core.script import parse
 from storymem_core.shot_list import chosen
 from storymem_core.story import plan
@@ -52,3 +54,9 @@ def test_a_shot_without_the_one_that_it_goes_on_from_is_refused():
         chosen(SCRIPT, "6")
     begins = parse("[continue] A.\n\nB.")
     assert len(chosen(begins, "1").shots) == 1  # what it goes on from is given from outside
+
+
+@pytest.mark.parametrize("keys", [(), ("key",)])
+def test_a_draft_goes_on_with_no_story_not_even_one_that_is_not_begun(keys):
+    with pytest.raises(StoryMemError, match="cannot go on with a story"):
+        last_shot(Story("fox", keys), memory=None, start_frames=None, draft=True)
