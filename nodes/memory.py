@@ -13,7 +13,7 @@ from ..storymem_core.memory import MemoryBank
 from ..storymem_core.memory_frame import CROP
 from ..storymem_core.references import names_of_images
 from ..storymem_core.remember import memory_pictures, with_references
-from ..storymem_core.saved_memory import saved_memory
+from ..storymem_core.saved_memory import saved_memory, saved_version
 from .common import (
     CATEGORY,
     EmbedderSocket,
@@ -102,6 +102,11 @@ class StoryMemMemoryBank(io.ComfyNode):
             fit,
         )
         return io.NodeOutput(bank, ui=frames_preview([frame.pixels for frame in bank.frames], cls))
+
+    @classmethod
+    def fingerprint_inputs(cls, load_from="", **_: object) -> str:
+        # What lies in the folder changes without the graph.
+        return saved_version(files.output_root(), load_from) if load_from else ""
 
 
 class StoryMemApplyMemory(io.ComfyNode):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from . import bank_folder
-from .disk import read_json
+from .disk import digest, read_json
 from .errors import StoryMemError
 from .memory import MemoryBank
 from .output_folder import output_folder
@@ -27,6 +29,25 @@ def saved_memory(root: str | Path, name: str) -> MemoryBank:
     story = read_json(folder / STORY)
     if story is None:
         return bank_folder.load(folder)
+    keys, stale = _shots(story, folder)
+    return Story(str(folder), keys, stale=stale).memory().load()
+
+
+def saved_version(root: str | Path, name: str) -> str:
+    """What tells the memory that lies in a folder from one that lay there before.
+
+    Raises:
+        StoryMemError: as `saved_memory`, but only where the folder's name or record is wrong.
+    """
+    folder = output_folder(root, name)
+    story = read_json(folder / STORY)
+    return digest(read_json(folder / bank_folder.RECORD) if story is None else _shots(story, folder))
+
+
+def _shots(
+    story: Mapping[str, Any], folder: Path
+) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """Of each shot its key, and what of it is stale."""
     try:
         rows = [(row["key"], tuple(row.get("stale", ()))) for row in story["shots"]]
         keys, stale = zip(*rows, strict=True)
@@ -36,4 +57,4 @@ def saved_memory(root: str | Path, name: str) -> MemoryBank:
             value=str(folder),
             remedy="Run the story again, or name a folder in which a memory was saved.",
         ) from error
-    return Story(str(folder), keys, stale=stale).memory().load()
+    return keys, stale

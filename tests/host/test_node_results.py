@@ -77,6 +77,17 @@ def test_a_bank_is_loaded_from_the_output_folder_with_references_behind(output):
     assert len(bank.frames) == 3
 
 
+def test_a_bank_that_was_replaced_in_its_folder_is_read_again(output):
+    """The host keeps a node's result for as long as its inputs and this value are the same."""
+    save, folder = core("bank_folder").save, output / "story" / "bank"
+    known = nodes.NODE_CLASS_MAPPINGS["StoryMemMemoryBank"].fingerprint_inputs
+    told = []
+    for seed in (0, 0, 1):
+        save(bank_of(images(1, seed=seed))[0], folder)
+        told.append(known(sink=3, capacity=10, load_from="story/bank"))
+    assert told[0] == told[1] != told[2] != known(sink=3, capacity=10)
+
+
 def test_keyframe_select_is_remember():
     frames, embedder = images(7), Pixels()
     (before,) = bank_of(frames[3:4]).values
