@@ -16,6 +16,7 @@ from storymem_core.memory import MemoryBank, quantise
 from storymem_core.own_loop import Making
 from storymem_core.project import Project
 from storymem_core.remember import with_references
+from storymem_core.shot_states import look
 
 SCRIPT = script.parse("A desk.\n\n[continue] A pen.\n\nRain.")
 BODY = Making("body")
@@ -65,6 +66,16 @@ def test_a_stored_story_needs_no_body(tmp_path):
     assert (again.keys, again.reused) == (story.keys, (True,) * 3)
     assert own_loop.left(opened(tmp_path), again) == ()
     assert own_loop.kept(again).load() == own_loop.kept(story).load()
+    assert [state.told for state in look(Project.open(story.folder))] == ["made"] * 3
+
+
+def test_a_folder_that_is_moved_on_the_way_is_not_made_anew(tmp_path):
+    loop = opened(tmp_path)
+    one = own_loop.keep(loop, loop.story, BODY, [images(5)])
+    (tmp_path / "ink").rename(tmp_path / "elsewhere")
+    with pytest.raises(StoryMemError, match="no story in this folder; was it moved or renamed"):
+        own_loop.begin(loop, loop.story.added(one.key), BODY)
+    assert not (tmp_path / "ink").exists()
 
 
 @pytest.mark.parametrize(
@@ -120,6 +131,11 @@ def test_edits_of_the_memory_hold_for_every_shot(tmp_path):
     second = own_loop.begin(loop, story, BODY)
     assert (len(one.memory_after().frames) > 0, second.seen.frames) == (True, ())
     assert own_loop.memory_seen(loop, story, second) == second.seen
+    there = Project.open(run(loop).folder)
+    assert [state.told for state in look(there)] == ["made"] * 3  # looking knows the edits
+    opened(tmp_path)  # without them
+    stale = ("memory", "memory set aside")
+    assert [state.standing.stale for state in look(there)] == [(), stale, stale]
 
 
 def test_a_reference_that_the_edits_pin_does_not_slide_out(tmp_path):
