@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -178,7 +178,8 @@ def opened(
         outline = there.outline()
         check_kept_in_script(outline, {told["shot_id"] for told in given} | set(ids))
         check_locked(there, outline, ids)
-        asked_for = ({**_asked(shot), "memory_edits": memory_edits} for shot in whole)
+        shared = {"memory_edits": memory_edits, "keyframes": keyframes}
+        asked_for = (_asked(shot) | shared for shot in whole)
         there.outlined(replace(outline, script=dumps(script), shots=(*given, *asked_for)))
     return Loop(story, tuple(whole), overlap, choice, bank, start, memory_edits)
 
@@ -197,7 +198,7 @@ def _check_own(shot: ShotPlan) -> None:
         )
 
 
-def _asked(shot: ShotPlan) -> Mapping[str, Any]:
+def _asked(shot: ShotPlan) -> dict[str, Any]:
     return {
         "shot_id": shot.id,
         "prompt": shot.prompt,

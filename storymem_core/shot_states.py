@@ -22,6 +22,9 @@ from .stored_shot import StoredShot, differences
 from .story_folder import STORY
 from .takes import Standing
 
+_KEYS = {"keyframes": "keyframe limit"}
+"""A widget -> what a shot's key calls it; all others by their own names, with spaces."""
+
 
 class ShotState(NamedTuple):
     """What there is of one shot."""
@@ -117,7 +120,7 @@ def _state(
 
 def _changed(copy: StoredShot, asked: Mapping[str, Any]) -> tuple[str, ...]:
     """What is asked for otherwise than when a copy was made, of all that needs no models to know."""
-    told = {name.replace("_", " "): value for name, value in asked.items()}
+    told = {_KEYS.get(name, name.replace("_", " ")): value for name, value in asked.items()}
     if "seed" in told:
         told["seed"] = take_seed(told["seed"], copy.take)
     made_of = {**OWN, **copy.made_of}

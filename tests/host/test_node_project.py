@@ -18,12 +18,17 @@ def folders(pack, output):
 
 
 def tell(parts, script=None, **widgets):
-    """Run the story; the story node's handle, and story.json's rows."""
+    """Run the story."""
+    run_expansion(*ask(parts, script, **widgets))
+
+
+def ask(parts, script=None, **widgets):
+    """The loop alone, which makes no shot: its result, and what its sub-graph's links bring."""
     given = {name: parts[name] for name in WIRES} | {"embedder": Pixels()}
     given["script"] = script or call("StoryMemScript", text=SCRIPT)[0]
     links = {name: [f"from {name}", 0] for name in given}
     loop = call("StoryMemStoryLoop", links, **{**SMALL, **given, **widgets})
-    run_expansion(loop, {f"from {name}": value for name, value in given.items()})
+    return loop, {f"from {name}": value for name, value in given.items()}
 
 
 def rows(output, name="Ink"):
@@ -126,6 +131,12 @@ def test_a_take_with_a_start_of_its_own(parts, output):
     project("take", "1", 2, name="on")
     (stored,) = call("StoryMemShot", **given)[0].shots()
     assert (stored.dropped, stored.take) == (1, 2)
+
+
+def test_other_keyframes_are_seen_before_a_run_makes_the_shots_again(parts):
+    tell(parts)
+    ask(parts, keyframes=1)
+    assert "1. " in (report := project()[3]) and report.count("stale: keyframe limit") == 3
 
 
 def test_a_draft_first_then_the_shots_that_are_kept(parts, output):
