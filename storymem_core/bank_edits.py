@@ -153,7 +153,7 @@ def edited(bank: MemoryBank, edits: Sequence[Edit], *, standing: bool = False) -
 
     Args:
         standing: the edits hold for a whole story, so frames that are not there (yet, or any more) are passed
-            over. Otherwise they must be there.
+            over, and a number is the id of a shot. Otherwise they must be there.
 
     Raises:
         StoryMemError: a frame that is not there; what an edit itself refuses.
@@ -219,7 +219,7 @@ def _found(
     there = [name_of(frame) for frame in pool]
     found: dict[Name, None] = {}
     for reference in edit.frames:
-        if reference.isdecimal():
+        if reference.isdecimal() and not standing:
             place = int(reference) - 1
             named = [name_of(frame) for frame in numbered[place : place + 1]] if place >= 0 else []
         else:

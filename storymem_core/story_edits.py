@@ -9,7 +9,7 @@ they are.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 
@@ -18,6 +18,9 @@ from .errors import StoryMemError
 from .memory import MemoryBank
 
 _NUMBERED = re.compile(r"(?:shot[- ]?)?(\d+)(:\d+)?", re.IGNORECASE)
+_EXACT = "@"
+"""Stands before an id that looks like a number: a step of the story, which does not know later shots yet,
+would else take it for the number of another shot."""
 
 
 def for_story(text: str, shots: Sequence[str], bank: MemoryBank) -> str:
@@ -27,6 +30,9 @@ def for_story(text: str, shots: Sequence[str], bank: MemoryBank) -> str:
         text: as a person wrote it.
         shots: the ids of all shots, in order.
         bank: the memory before the first shot.
+
+    Returns:
+        The same edits as text, for `seen_by_next`.
 
     Raises:
         StoryMemError: a line that is no edit; a shot or reference that the story does not have.
@@ -42,7 +48,7 @@ def for_story(text: str, shots: Sequence[str], bank: MemoryBank) -> str:
             remedy=f"It has {len(shots)} shots; 2:57 is frame 57 of shot 2. "
             "References have the names that the Memory Bank gave them.",
         )
-    return "\n".join(map(str, edits))
+    return "\n".join(str(_each(edit, lambda reference: _exact(reference, shots))) for edit in edits)
 
 
 def seen_by_next(bank: MemoryBank, text: str, given: Mapping[str, Collection[int]]) -> MemoryBank:
@@ -70,10 +76,26 @@ def seen_by_next(bank: MemoryBank, text: str, given: Mapping[str, Collection[int
 
 
 def _by_id(edit: Edit, shots: Sequence[str]) -> Edit:
-    return replace(edit, frames=tuple(_shot_by_id(reference, shots) for reference in edit.frames))
+    return _each(edit, lambda reference: _shot_by_id(reference, shots))
+
+
+def _each(edit: Edit, change: Callable[[str], str]) -> Edit:
+    return replace(edit, frames=tuple(map(change, edit.frames)))
+
+
+def _is_id(reference: str, shots: Sequence[str]) -> bool:
+    """Whether it names a shot, or a frame of one, by the shot's id."""
+    return reference in shots or reference.rpartition(":")[0] in shots
+
+
+def _exact(reference: str, shots: Sequence[str]) -> str:
+    return _EXACT + reference if _NUMBERED.fullmatch(reference) and _is_id(reference, shots) else reference
 
 
 def _shot_by_id(reference: str, shots: Sequence[str]) -> str:
+    exact = reference.removeprefix(_EXACT)
+    if exact != reference and _NUMBERED.fullmatch(exact):
+        return exact
     if reference.isdecimal() and reference not in shots:
         raise StoryMemError(
             "a number alone would mean another frame at each shot of a story",
@@ -81,7 +103,6 @@ def _shot_by_id(reference: str, shots: Sequence[str]) -> str:
             remedy=f"Write {reference}:0 for frame 0 of shot {reference}, or shot-{reference} for all of it.",
         )
     match = _NUMBERED.fullmatch(reference)
-    own_id = reference in shots or reference.rpartition(":")[0] in shots
-    if own_id or not match or not 1 <= int(match[1]) <= len(shots):
+    if _is_id(reference, shots) or not match or not 1 <= int(match[1]) <= len(shots):
         return reference
     return shots[int(match[1]) - 1] + (match[2] or "")

@@ -27,7 +27,21 @@ def test_shots_have_their_numbers():
     by_id = "drop shot-ab:12, shot-cd, hero\npin shot-cd:4\nmove shot-ab:0 to 1\ncap 2"
     assert for_story(text, SHOTS, memory()) == by_id
     assert for_story(by_id, SHOTS, memory()) == by_id
-    assert for_story("drop 7:4", SHOTS, memory()) == "drop 7:4", "an id of a shot is no number"
+
+
+def test_an_id_that_looks_like_a_number_is_that_shot_at_every_step():
+    shots, bank = ("one", "shot-3", "2"), MemoryBank()
+    edits = for_story("drop 2:4, 2, shot-3:4, 1:0", shots, bank)
+    assert edits == for_story(edits, shots, bank) == "drop @2:4, @2, @shot-3:4, one:0"
+    assert seen_by_next(bank, edits, {}) == bank
+    given = {"one": (5,), "shot-3": (4,)}
+    frames = [remembered(noise(n)[0], *of) for n, of in enumerate([("one", 5), ("shot-3", 4), ("2", 9)])]
+    with pytest.raises(StoryMemError, match="'one' gave the memory no frame 0"):
+        seen_by_next(MemoryBank(tuple(frames[:2])), edits, given)
+    edits = for_story("drop 2:4, 2", shots, bank)
+    assert left(seen_by_next(MemoryBank(tuple(frames[:2])), edits, given)) == [("one", 5), ("shot-3", 4)]
+    both = given | {"2": (4, 9)}
+    assert left(seen_by_next(MemoryBank(tuple(frames)), edits, both)) == [("one", 5), ("shot-3", 4)]
 
 
 @pytest.mark.parametrize("reference", ["4:0", "shot-9", "castle", "shot-xy:3"])
