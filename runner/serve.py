@@ -61,9 +61,9 @@ def command(arguments: Arguments, place: Place, settings: Path) -> list[str]:
 
 def _own_base(folder: Path, models: Path) -> list[str]:
     """Lay out a folder that keeps what a person makes; the options that name it."""
-    for name in ("input", "output", "user"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
     lay_base(folder, models)
+    for name in ("input", "output", "user"):
+        (folder / name).mkdir(exist_ok=True)
     # In the host's own folder, which many share, its database would be everybody's.
     database = folder / "user" / "comfyui.db"
     return ["--base-directory", str(folder), "--database-url", f"sqlite:///{database}", "--disable-api-nodes"]

@@ -162,10 +162,17 @@ class Server:
 
 
 def lay_base(folder: Path, models: Path, packs: Mapping[str, Path] = PACK) -> None:
-    """Make a base directory for ComfyUI: links to the models and to the packs in `custom_nodes`."""
-    (folder / "custom_nodes").mkdir(exist_ok=True)
+    """Make a base directory for ComfyUI: links to the models and to the packs in `custom_nodes`.
+
+    Raises:
+        ServerError: something of a person's own stands where a link is to be.
+    """
     # A link, since older versions of ComfyUI have no option for this folder.
     links = {"models": models, **{f"custom_nodes/{name}": pack for name, pack in packs.items()}}
+    for link in (folder / name for name in links):
+        if link.exists() and not link.is_symlink():
+            raise ServerError(f"{link} is not our link. Give another folder, or that ComfyUI as --comfyui.")
+    (folder / "custom_nodes").mkdir(parents=True, exist_ok=True)
     for name, target in links.items():
         (folder / name).unlink(missing_ok=True)
         (folder / name).symlink_to(target.absolute(), target_is_directory=True)

@@ -12,7 +12,7 @@ import pytest
 
 from runner import existing, packages
 from runner.arguments import Arguments, parse
-from runner.errors import SetupError
+from runner.errors import ServerError, SetupError
 from runner.existing import Existing
 from runner.hosts import HOSTS
 from runner.inside import look
@@ -159,6 +159,14 @@ def test_serve_keeps_what_a_person_makes_in_a_folder(tmp_path):
     }  # fmt: skip
     assert (tmp_path / "mine" / "custom_nodes" / "storymem").resolve() == ROOT
     assert command(given, place(tmp_path / "models"), tmp_path) == words  # the next time
+
+
+def test_serve_touches_no_folder_that_is_another_comfyui(tmp_path):
+    (tmp_path / "comfyui" / "models").mkdir(parents=True)
+    given = parse(["serve", "--folder", str(tmp_path / "comfyui")])
+    with pytest.raises(ServerError, match=r"models is not our link\. .*--comfyui"):
+        command(given, place(tmp_path / "small"), tmp_path)
+    assert [path.name for path in (tmp_path / "comfyui").iterdir()] == ["models"]
 
 
 def test_serve_leaves_an_existing_comfyui_its_own_folders(tmp_path):
