@@ -66,7 +66,8 @@ def act(project: Project, action: str, shots: str, take: int) -> None:
         take: for the action "take".
 
     Raises:
-        StoryMemError: there is no such shot, it is locked or not made yet; another run works in this folder.
+        StoryMemError: there is no such shot, it is locked, not made yet or a given clip; another run works in
+            this folder.
     """
     with project.locked():
         states = look(project)
@@ -89,6 +90,12 @@ def choose_take(outline: Outline, states: Sequence[ShotState], places: Sequence[
                 f"shot {place + 1} ({state.id}) is locked",
                 value=f"take {take}",
                 remedy="Unlock it first: a locked shot is never another.",
+            )
+        if any(copy.row.get("mode") == "given" for copy in state.takes.values()):
+            raise StoryMemError(
+                f"shot {place + 1} ({state.id}) is a given clip, which has no other take",
+                value=f"take {take}",
+                remedy="Name the shots behind it, or connect another clip.",
             )
         there = state.takes.get(take)
         outline = outline.decided(state.id, take=take, held=there and there.key)

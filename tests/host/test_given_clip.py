@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from storymem_core.errors import StoryMemError
 from storymem_core.memory import MemoryBank, quantise
 from storymem_core.project import Project
 from storymem_core.remember import with_references
+from storymem_core.story_project import act
 
 SAME = {"width": 32, "height": 32, "fit": "crop", "clip_fps": 16.0, "fps": 16.0, "keyframes": 2}
 
@@ -44,6 +47,14 @@ def test_a_locked_clip_stays(tmp_path):
     project.outlined(project.outline().decided("clip", held=story.keys[0], locked=True))
     again = add(tmp_path, images(6, seed=1))
     assert (again.keys, again.stale) == (story.keys, (("frames",),))
+
+
+def test_a_clip_has_one_take(tmp_path):
+    project = Project.open(add(tmp_path, images(6)).folder)
+    project.outlined(replace(project.outline(), shots=({"shot_id": "clip", "prompt": ""},)))
+    act(project, "take", "all", 1)
+    with pytest.raises(StoryMemError, match="given clip, which has no other take"):
+        act(project, "take", "all", 2)
 
 
 def test_a_locked_clip_does_not_bring_its_old_references_along(tmp_path):
