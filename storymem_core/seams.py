@@ -87,7 +87,7 @@ class Seam(NamedTuple):
 
 
 def correction(before: StoredShot | None, shot: StoredShot, frames: int) -> Correction | None:
-    """What corrects the first `frames` frames of a shot; None where it repeats nothing of a shot before.
+    """What corrects the first `frames` frames of a shot; None where it repeats nothing of the shot before.
 
     Raises:
         StoryMemError: `frames` is not a whole number >= 0.
@@ -96,7 +96,8 @@ def correction(before: StoredShot | None, shot: StoredShot, frames: int) -> Corr
         raise StoryMemError(
             "colour_match must be a whole number >= 0", value=frames, remedy="Use 0 for none."
         )
-    if before is None or not shot.dropped or not frames:
+    # A kept shot may stand behind another take than it was made for, and then no frame is there twice.
+    if before is None or not shot.repeats(before.key) or not frames:
         return None
     return Correction(colours(shot.pick(range(shot.dropped))), colours(before.last(shot.dropped)), frames)
 

@@ -143,7 +143,7 @@ def _inherited(copy: StoredShot, before: Story | None, seen: Mapping[str, Any]) 
     """What a copy has from the shots before it that is no longer so."""
     if before is None or not before.keys:
         return ()
-    other_start = copy.dropped and copy.row.get("follows") not in (None, before.keys[-1])
+    other_start = copy.dropped and not copy.repeats(before.keys[-1])
     then = {name: copy.made_of[name] for name in MEMORY if name in copy.made_of}
     return (*(("start frames",) if other_start else ()), *differences(then, seen))
 

@@ -60,6 +60,10 @@ class StoredShot:
         """How many frames at the start repeat the shot before; 0 for a cut."""
         return int(self.row["dropped"])
 
+    def repeats(self, key: str) -> bool:
+        """Whether its first frames are the last ones of the shot stored under `key`, as far as is known."""
+        return self.dropped > 0 and self.row.get("follows") in (None, key)
+
     def frames(self) -> Iterator[np.ndarray]:
         """All frames in order, one after the other from disk, each uint8 [H, W, 3]."""
         return frame_file.stream(self.folder / FRAMES)

@@ -1,6 +1,7 @@
 """Joins of a film: what jumps is measured, and drifted colours are led over."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +110,14 @@ def test_colours_of_many_frames_are_those_of_all_their_pixels():
 
 
 # In the film and in story.json
+
+
+def test_a_shot_behind_another_than_it_goes_on_from_is_left_as_it_is(tmp_path):
+    told = [Told("a", noise(1)), Told("b", noise(2), dropped=1), Told("c", noise(3))]
+    one, two, other = tell(tmp_path / "story", told).shots()
+    made_for_one = replace(two, row={**two.row, "follows": one.key})
+    assert seams.correction(one, made_for_one, 4) is not None
+    assert seams.correction(other, made_for_one, 4) is None
 
 
 @pytest.fixture
