@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from . import story_edits
 from .disk import read_json
+from .errors import StoryMemError
 from .frames import dropped
 from .memory import MEMORY, account
 from .outline import Decision
@@ -136,7 +137,13 @@ def _memory(project: Project, asked: Mapping[str, Any], before: Story | None) ->
         return {}
     bank = before.memory().load()
     edits = asked.get("memory_edits", "")
-    return account(story_edits.seen_by_next(bank, edits, project.given(before.keys)) if edits else bank)
+    if not edits:
+        return account(bank)
+    try:
+        return account(story_edits.seen_by_next(bank, edits, project.given(before.keys)))
+    except StoryMemError:
+        # Another take did not give the frame. A run says so; here a person can choose the old one again.
+        return account(bank) | {"memory": None}
 
 
 def _inherited(copy: StoredShot, before: Story | None, seen: Mapping[str, Any]) -> tuple[str, ...]:

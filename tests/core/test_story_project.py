@@ -70,13 +70,18 @@ def test_later_shots_are_stale_and_redone_or_kept_as_a_person_says(folder):
     assert told(folder)[2] == "stale: memory; the next run makes it again"
     third = run(folder)
     assert same(second.keys, third.keys) == [True, True, False, True]
-    assert third.stale == ((), (), (), ("memory", "start frames"))
+    assert third.stale == ((), (), (), ("start frames", "memory"))
     do(folder, "redo", "all")
     fourth = run(folder)
     assert (fourth.stale, told(folder)) == (((),) * 4, ["made"] * 4)
     do(folder, "take", "2", 1)
     do(folder, "redo", "all")
     assert run(folder).keys == first.keys  # each copy is stored still
+
+
+def test_an_edit_of_a_frame_that_a_take_did_not_give_keeps_nobody_from_looking(folder):
+    run(folder, [{**one, "memory_edits": "drop 1:3"} for one in SHOTS])
+    assert told(folder) == ["made", *["stale: memory; the next run makes it again"] * 3]
 
 
 def test_what_comes_after_a_kept_shot_remembers_the_story_as_it_is_now(folder):
@@ -105,7 +110,7 @@ def test_a_changed_prompt_makes_a_kept_shot_again(folder):
     do(folder, "keep", "all")
     changed = run(folder, [SHOTS[0], SHOTS[1], {**SHOTS[2], "prompt": "A lake."}, SHOTS[3]])
     assert changed.reused == (True, True, False, True)
-    assert changed.stale[3] == ("memory", "start frames")
+    assert changed.stale[3] == ("start frames", "memory")
 
 
 def test_without_a_decision_all_that_changes_is_made_again(folder):

@@ -59,8 +59,8 @@ def _add(
         "prompt": asked["prompt"],
         "seed": seed,
         "length": 5,
-        **account(seen),
         "start frames": before if dropped else None,
+        **account(seen),
     }
     found = standing(project, asked["shot_id"], made_of, decision)
     if found is not None:
