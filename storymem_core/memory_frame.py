@@ -26,6 +26,10 @@ class Picture(NamedTuple):
     """One of FITS."""
 
 
+_AT_ONCE = 1 << 17
+"""Values that are rounded at a time: few enough for a core's cache, which a whole shot's are not."""
+
+
 def quantise(image: Any) -> np.ndarray:
     """Pixels as the project stores them: floor(255 x + 0.5), clamped, in float32; the only such rounding.
 
@@ -39,14 +43,18 @@ def quantise(image: Any) -> np.ndarray:
         StoryMemError: whole numbers (already quantised), NaN or infinity.
     """
     pixels = np.asarray(image)
-    if not np.issubdtype(pixels.dtype, np.floating) or not np.isfinite(pixels).all():
+    flat, steps = pixels.reshape(-1), np.empty(pixels.size, np.uint8)
+    parts = [slice(first, first + _AT_ONCE) for first in range(0, pixels.size, _AT_ONCE)]
+    if not np.issubdtype(flat.dtype, np.floating) or not all(np.isfinite(flat[part]).all() for part in parts):
         raise StoryMemError(
             "a frame must hold finite floats in 0..1",
             value=f"{pixels.dtype} {pixels.shape}",
             remedy="If its latents were NaN, sample it again with another precision or seed.",
         )
-    steps = np.floor(pixels.astype(np.float32) * np.float32(255) + np.float32(0.5))
-    return steps.clip(0, 255).astype(np.uint8)
+    for part in parts:
+        rounded = np.floor(flat[part].astype(np.float32) * np.float32(255) + np.float32(0.5))
+        steps[part] = rounded.clip(0, 255)
+    return steps.reshape(pixels.shape)
 
 
 @dataclass(frozen=True)
