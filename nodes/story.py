@@ -23,6 +23,7 @@ from .common import (
     StorySocket,
     colour_match_input,
     end_image_input,
+    film_inputs,
     named_errors,
     sampling_inputs,
     seed_input,
@@ -225,8 +226,7 @@ class StoryMemStoryLoop(io.ComfyNode):
                 *sampling_inputs(),
                 spacing_input(),
                 *story_inputs(),
-                io.Float.Input("fps", default=16.0, min=1.0, max=120.0, step=1.0, tooltip="Frames per second of the film."),
-                io.Int.Input("crossfade", default=0, min=0, max=64, tooltip="Frames of cross-fade at a cut; 0 is a hard cut."),
+                *film_inputs(),
                 *optional_inputs(),
                 io.Model.Input(
                     "t2v_high_noise_model",
