@@ -28,12 +28,16 @@ class Mix:
         memory: M of the batch.
         drop_text: share of shots whose text is empty.
         strange: take the memory from another story.
+        near: let the memory show the shot itself too.
+        on_characters: weight of a character's latents in the loss beyond a place's.
     """
 
     layouts: Mapping[str, float]
     memory: int = 0
     drop_text: float = 0.0
     strange: bool = False
+    near: bool = False
+    on_characters: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,8 @@ class Latents:
     """[N, n]."""
     reference: Tensor
     """[N, C, h, w]."""
+    characters: Tensor
+    """[N, K, f, h, w]: share of a latent's pixels that is a character's."""
     grey: Tensor
     """[N, C, f, h, w]."""
 
@@ -111,6 +117,7 @@ class Latents:
             known=known,
             memory=self._memories(story, self.take[story, clip], mix, generator),
             text=text,
+            weight=1 + mix.on_characters * self.characters[story, clip][:, None].float(),
         )
 
     def _targets(self, known: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -130,13 +137,18 @@ class Latents:
             return torch.empty(len(story), channels, 0, height, width)
         sources = (story + 1) % len(self) if mix.strange else story
         rows = zip(sources.tolist(), take.tolist(), strict=True)
-        chosen = [self._memory(source, own, mix.memory, generator) for source, own in rows]
+        chosen = [
+            self._memory(source, None if mix.near else own, mix.memory, generator) for source, own in rows
+        ]
         # fp32 first: a CPU's autocast does not stack fp16.
         return torch.stack([frames.float() for frames in chosen]).transpose(1, 2)
 
-    def _memory(self, story: int, take: int, count: int, generator: torch.Generator) -> Tensor:
+    def _memory(self, story: int, take: int | None, count: int, generator: torch.Generator) -> Tensor:
         """`count` memory frames of a story, none of this take: [M, C, h, w]."""
-        others = self.memory[story][self.memory_take[story] != take].flatten(0, 1)
+        others = self.memory[story]
+        if take is not None:
+            others = others[self.memory_take[story] != take]
+        others = others.flatten(0, 1)
         picked = torch.randperm(len(others), generator=generator)[:count].sort().values
         if len(picked) < count:
             raise StoryMemError(

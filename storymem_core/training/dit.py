@@ -1,6 +1,8 @@
-"""Stage `base`: a diffusion model that knows text and start frames, and no memory; then its two experts.
+"""Stage `base`: a diffusion model that knows text and start frames, then memory; then its two experts.
 
-A trunk learns all noise levels first; both experts start from it and end on their own range, high or low.
+A trunk learns all noise levels without memory. The reader goes on from it with memory: a model this small
+does not learn to read it by an adapter alone (which learns to overlook it). Both experts start from the
+reader and end on their own range, high or low.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from . import checkpoints, layout, text
 from .data import Latents, Mix
 from .drawing import cache
 from .loop import train
-from .recipes import Recipe, Schedule
+from .recipes import LoraRecipe, Recipe, Schedule
 from .rope import with_memory_rope
 from .samples import film, sample
 from .vae import load_vae
@@ -31,6 +33,7 @@ from .vae import load_vae
 INPUT_CHANNELS = 36
 HEAD = 128
 """Channels of an attention head, in all of Wan's models."""
+TRUNK, READER = "trunk", "reader"
 UNSEEN = 32
 """Stories that are not trained on: the last ones."""
 SHOWN = 4
@@ -40,8 +43,14 @@ PROBE = 16
 CASES = {"none": (0, False), "own": (3, False), "strange": (3, True)}
 """What a probe compares: memory frames, and whether they are another story's."""
 PROBE_T = {"low": 0.8, "high": 0.95}
+ALL_BUT_PLACES = 1000.0
+"""Weight of characters in a probe: memory tells little else, and places would hide it."""
 LAYOUTS = {"m2v": 0.5, "mi2v": 0.375, "mm2v": 0.125}
-"""Of the base: half of the shots are given frames (`BaseRecipe.first_frame`)."""
+"""Of the trunk: half of the shots are given frames (`BaseRecipe.first_frame`)."""
+MEMORY_LAYOUTS = {"m2v": 0.6, "mi2v": 0.25, "mm2v": 0.15}
+"""Of all that learns memory."""
+WITHOUT = 0.1
+"""Share of its batches without memory: a shot may have none."""
 _WORTH_COMPILING = 500
 """Steps: compiling takes half a minute and makes a step on a CPU a quarter shorter."""
 
@@ -73,19 +82,26 @@ class BaseStage:
     ):
         self.name, self.recipe, self.span, self.vae = name, recipe, span, vae
         self.model = model
-        self.batch = (recipe.base.trunk if name == "trunk" else recipe.base.expert).batch
+        self.batch = {TRUNK: recipe.base.trunk, READER: recipe.base.reader}.get(
+            name, recipe.base.expert
+        ).batch
         self.latents, self.unseen = split(latents)
         self.identity: Mapping[str, Any] = {
             "dim": recipe.base.dim, "blocks": recipe.base.blocks, "ffn": recipe.base.ffn, "size": recipe.size,
             "stories": len(latents), "shift": recipe.base.shift, "drop_text": recipe.base.drop_text,
             "first_frame": recipe.base.first_frame,
         }  # fmt: skip
+        if name != TRUNK:
+            self.identity = {**self.identity, **memory_identity(recipe.lora)}
 
     def loss(self, model: nn.Module, step: int, generator: torch.Generator) -> dict[str, Tensor]:
-        """The velocity's error on shots without memory."""
+        """The velocity's error on shots, the trunk's without memory."""
         base = self.recipe.base
-        given = {name: share * base.first_frame / 0.5 for name, share in LAYOUTS.items() if name != "m2v"}
-        mix = Mix({"m2v": 1 - base.first_frame, **given}, drop_text=base.drop_text)
+        if self.name == TRUNK:
+            given = {name: share * base.first_frame / 0.5 for name, share in LAYOUTS.items() if name != "m2v"}
+            mix = Mix({"m2v": 1 - base.first_frame, **given}, drop_text=base.drop_text)
+        else:
+            mix = memory_mix(self.recipe.lora, generator)
         shots = self.latents.shots(self.batch, mix, generator)
         return {"loss": velocity_loss(model, shots, self.span, base.shift, generator)}
 
@@ -102,9 +118,9 @@ class BaseStage:
 def train_base(
     recipe: Recipe, folder: Path, minutes: float | None = None, *, seed: int = 0, device: str = ""
 ) -> bool:
-    """Draw and encode the stories, train the trunk, then both experts; each goes on where it stopped.
+    """Draw and encode the stories, train trunk, reader and both experts; each goes on where it stopped.
 
-    Writes `folder`/latents and `folder`/base/{trunk,low,high}.
+    Writes `folder`/latents and `folder`/base/{trunk,reader,low,high}.
 
     Args:
         recipe: of the size.
@@ -124,11 +140,13 @@ def train_base(
     if latents is None:
         return False
     base, vae = recipe.base, load_vae(recipe, folder)
-    experts = [(span.expert, span, base.expert) for span in ranges(base.boundary)]
-    for name, span, schedule in [("trunk", Range("low", 0.0, 1.0), base.trunk), *experts]:
+    whole = Range("low", 0.0, 1.0)
+    experts = [(span.expert, READER, span, base.expert) for span in ranges(base.boundary)]
+    parts = [(TRUNK, None, whole, base.trunk), (READER, TRUNK, whole, base.reader), *experts]
+    for name, before, span, schedule in parts:
         model = transformer(recipe, seed)
-        if name != "trunk":
-            model.load_state_dict(checkpoints.averages(folder / "base" / "trunk"))
+        if before is not None:
+            model.load_state_dict(checkpoints.averages(folder / "base" / before))
         stage = BaseStage(name, prepared(model, schedule, device), latents, vae, recipe, span)
         result = train(stage, folder / "base" / name, schedule, seed=seed, minutes=left(until), device=device)
         if not result.finished:
@@ -217,10 +235,25 @@ def _can_compile() -> bool:
     return True
 
 
+def memory_mix(lora: LoraRecipe, generator: torch.Generator) -> Mix:
+    """What a batch that learns memory is: the same number of memory frames for all, 1 to `lora.memory`."""
+    without, near, choice = torch.rand(3, generator=generator).tolist()
+    memory = 0 if without < WITHOUT else 1 + int(choice * lora.memory)
+    return Mix(
+        MEMORY_LAYOUTS, memory, lora.drop_text, near=near < lora.near, on_characters=lora.on_characters
+    )
+
+
+def memory_identity(lora: LoraRecipe) -> dict[str, Any]:
+    """What a run that learns memory must share to be resumed."""
+    names = ("memory", "spacing", "drop_text", "near", "on_characters")
+    return {name: getattr(lora, name) for name in names}
+
+
 def velocity(model: nn.Module, shots: layout.Shots, t: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
     """What the model says of noisy shots, and what it should: [B, C, M + f, H, W] each."""
     device = next(model.parameters()).device
-    shots = layout.Shots(*(tensor.to(device) for tensor in shots))
+    shots = shots.to(device)
     example = layout.example(shots, t.to(device), noise.to(device))
     words = shots.text.float()
     output = model(example.hidden_states, example.timestep, words, return_dict=False)[0]
@@ -239,7 +272,8 @@ def velocity_loss(
     """The loss of a batch at noise levels by chance."""
     t = layout.times(len(shots.video), shift, span.low, span.high, generator)
     output, target = velocity(model, shots, t, noise(shots, generator))
-    return layout.loss(output, target, shots.memory.shape[2], on_memory=on_memory)
+    weight = _weight(shots, output)
+    return layout.loss(output, target, shots.memory.shape[2], on_memory=on_memory, weight=weight)
 
 
 def noise(shots: layout.Shots, generator: torch.Generator) -> Tensor:
@@ -256,10 +290,11 @@ def probe(model: nn.Module, unseen: Latents, expert: str) -> dict[str, float]:
     found = {}
     for name, (memory, strange) in CASES.items():
         generator = torch.Generator().manual_seed(0)
-        shots = unseen.shots(PROBE, Mix({"m2v": 1.0}, memory=memory, strange=strange), generator)
+        mix = Mix({"m2v": 1.0}, memory=memory, strange=strange, on_characters=ALL_BUT_PLACES)
+        shots = unseen.shots(PROBE, mix, generator)
         t = torch.full((PROBE,), PROBE_T[expert])
         output, target = velocity(model, shots, t, noise(shots, torch.Generator().manual_seed(1)))
-        found[f"probe_{name}"] = float(layout.loss(output, target, memory))
+        found[f"probe_{name}"] = float(layout.loss(output, target, memory, weight=_weight(shots, output)))
     return found
 
 
@@ -271,7 +306,7 @@ def films(model: nn.Module, vae: Any, unseen: Latents, path: Path, span: Range, 
         shots = unseen.shots(SHOWN, Mix({"m2v": 1.0}, memory=memory, strange=strange), generator)
         device = next(model.parameters()).device
         eps = noise(shots, torch.Generator().manual_seed(1)).to(device)
-        shots = layout.Shots(*(tensor.to(device) for tensor in shots))
+        shots = shots.to(device)
         rows.append(sample(model, shots, eps, shift, span.low, span.high))
     film(vae, rows, path)
 
@@ -284,6 +319,10 @@ def split(latents: Latents) -> tuple[Latents, Latents]:
 def left(until: float | None) -> float | None:
     """Minutes until a time of the monotonic clock; None where there is no end."""
     return None if until is None else max(0.0, (until - time.monotonic()) / 60)
+
+
+def _weight(shots: layout.Shots, output: Tensor) -> Tensor | None:
+    return None if shots.weight is None else shots.weight.to(output.device)
 
 
 def _device(device: str) -> str:

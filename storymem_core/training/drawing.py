@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool3d
 
 from ..conditioning import shot_pixels
 from ..disk import remove_unfinished, replacing
@@ -26,6 +27,7 @@ from ..frames import latent_frames
 from ..small_models import LATENT_MEAN, LATENT_STD
 from ..small_world import clip, grammar, stories, words
 from ..small_world.looks import Cast
+from ..small_world.owners import Owner
 from ..small_world.scene import FPS, Scene
 from ..wan_shapes import LATENT_CHANNELS
 from . import vae_forward
@@ -61,6 +63,8 @@ class Drawn(NamedTuple):
     """[n, KEPT, H, W, 3]: frames of each clip, in order of time."""
     memory_take: np.ndarray
     """[n]."""
+    characters: np.ndarray
+    """[K, F, H, W], bool: whose pixel is a character's."""
     reference: np.ndarray
     """[H, W, 3]: the hero on a plain ground."""
 
@@ -115,9 +119,9 @@ def draw(seed: int, size: int, length: int) -> Drawn:
     targets = np.sort(rng.permutation(len(scenes))[:TARGETS])
     take = np.cumsum([scene.start == 0 for scene in scenes])
     texts = [[words.encode(grammar.prompt(scenes[index], rng)) for _ in range(TEXTS)] for index in targets]
-    films = [clip.render(scenes[index], story.cast, size=size, length=length).frames for index in targets]
+    films = [clip.render(scenes[index], story.cast, size=size, length=length) for index in targets]
     return Drawn(
-        video=np.stack(films),
+        video=np.stack([film.frames for film in films]),
         start=rng.permutation(STARTS[seed % len(STARTS)]),
         text=np.array(texts, np.int32),
         take=take[targets],
@@ -125,6 +129,7 @@ def draw(seed: int, size: int, length: int) -> Drawn:
             [frame(scene, story.cast, index, size) for index in _kept(scene, length, rng)] for scene in scenes
         ]),
         memory_take=take,
+        characters=np.stack([film.owners >= Owner.HERO_BODY for film in films]),
         reference=clip.reference(story.cast.hero, size=size),
     )  # fmt: skip
 
@@ -143,7 +148,8 @@ def encode(vae: Any, drawn: Drawn, grey: Tensor) -> dict[str, Tensor]:
 
     Returns:
         video and condition [K, C, f, h, w], memory [n, KEPT, C, h, w], reference [C, h, w], and of `Drawn`
-        text, take, memory_take; known [K]: latent frames that the condition gives; grey.
+        text, take, memory_take; known [K]: latent frames that the condition gives; grey; characters
+        [K, f, h, w]: the share of each latent's pixels that is a character's.
     """
     video = torch.from_numpy(drawn.video).float().div(255)
     count, length, height, width, _ = video.shape
@@ -164,7 +170,22 @@ def encode(vae: Any, drawn: Drawn, grey: Tensor) -> dict[str, Tensor]:
         "memory_take": torch.from_numpy(drawn.memory_take),
         "reference": stills[-1],
         "grey": grey,
+        "characters": shares(
+            torch.from_numpy(drawn.characters), (films.shape[2], films.shape[3], films.shape[4])
+        ),
     }
+
+
+def shares(pixels: Tensor, size: tuple[int, int, int]) -> Tensor:
+    """Marked pixels [K, F, H, W] -> what share of each latent's they are, fp16 [K, f, h, w].
+
+    Args:
+        size: f, h and w. The first latent frame stands for one frame, each other for four.
+    """
+    frames, height, width = size
+    first, rest = pixels[:, None, :1].float(), pixels[:, None, 1:].float()
+    rest = adaptive_avg_pool3d(rest, (frames - 1, height, width))
+    return torch.cat([adaptive_avg_pool3d(first, (1, height, width)), rest], 2)[:, 0].half()
 
 
 @torch.no_grad()

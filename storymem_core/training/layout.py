@@ -34,6 +34,14 @@ class Shots(NamedTuple):
     """[B, C, M, H, W], clean, oldest first."""
     text: Tensor
     """[B, tokens, ...]: whatever the model takes for text."""
+    weight: Tensor | None = None
+    """[B, 1, f, H, W]: how much each latent counts in the loss; all alike if None."""
+
+    def to(self, device: torch.device) -> Shots:
+        """The same shots there."""
+        video, condition, known, memory, text = (tensor.to(device) for tensor in self[:5])
+        weight = None if self.weight is None else self.weight.to(device)
+        return Shots(video, condition, known, memory, text, weight)
 
 
 class Example(NamedTuple):
@@ -86,13 +94,18 @@ def times(count: int, shift: float, low: float, high: float, generator: torch.Ge
     return shift * u / (1 + (shift - 1) * u)
 
 
-def loss(output: Tensor, target: Tensor, memory: int, *, on_memory: bool = False) -> Tensor:
+def loss(
+    output: Tensor, target: Tensor, memory: int, *, on_memory: bool = False, weight: Tensor | None = None
+) -> Tensor:
     """Mean squared error of the velocity on the shot's frames, or on the memory's too.
 
     Args:
         output, target: [B, C, M + f, H, W].
         memory: M.
         on_memory: whether the memory's own velocity counts.
+        weight: of the shot's latents, [B, 1, f, H, W], whatever its mean; the memory's have 1.
     """
-    first = 0 if on_memory else memory
-    return (output[:, :, first:].float() - target[:, :, first:]).square().mean()
+    error = (output.float() - target).square()
+    shot = error[:, :, memory:]
+    shot = shot if weight is None else shot * (weight / weight.mean())
+    return torch.cat([error[:, :, :memory], shot], 2).mean() if on_memory else shot.mean()

@@ -15,17 +15,27 @@ from torch import Tensor, nn
 
 from . import checkpoints
 from .adapter import with_adapter
-from .data import Latents, Mix
-from .dit import Range, cached, films, left, load_expert, prepared, probe, ranges, split, velocity_loss
+from .data import Latents
+from .dit import (
+    Range,
+    cached,
+    films,
+    left,
+    load_expert,
+    memory_identity,
+    memory_mix,
+    prepared,
+    probe,
+    ranges,
+    split,
+    velocity_loss,
+)
 from .loop import train
 from .recipes import Recipe, Schedule
 from .vae import load_vae
 
 LORA, FULL = "lora", "full"
 """The stages, and their folders."""
-LAYOUTS = {"m2v": 0.6, "mi2v": 0.25, "mm2v": 0.15}
-WITHOUT = 0.1
-"""Share of batches without memory: a shot may have none."""
 
 
 class MemoryStage:
@@ -39,17 +49,14 @@ class MemoryStage:
         self.model = model
         self.latents, self.unseen = split(latents)
         self.identity: Mapping[str, Any] = {
-            "rank": lora.rank, "alpha": lora.alpha, "memory": lora.memory, "spacing": lora.spacing,
-            "loss_on_memory": lora.loss_on_memory, "drop_text": lora.drop_text, "size": recipe.size,
-            "stories": len(latents),
+            "rank": lora.rank, "alpha": lora.alpha, "loss_on_memory": lora.loss_on_memory,
+            "size": recipe.size, "stories": len(latents), **memory_identity(lora),
         }  # fmt: skip
 
     def loss(self, model: nn.Module, step: int, generator: torch.Generator) -> dict[str, Tensor]:
-        """The velocity's error on shots with as much memory for all of a batch: 1 to `LoraRecipe.memory`."""
+        """The velocity's error on shots with memory, see `memory_mix`."""
         lora = self.recipe.lora
-        without, choice = torch.rand(2, generator=generator).tolist()
-        memory = 0 if without < WITHOUT else 1 + int(choice * lora.memory)
-        shots = self.latents.shots(lora.schedule.batch, Mix(LAYOUTS, memory, lora.drop_text), generator)
+        shots = self.latents.shots(lora.schedule.batch, memory_mix(lora, generator), generator)
         shift = self.recipe.base.shift
         error = velocity_loss(model, shots, self.span, shift, generator, on_memory=lora.loss_on_memory)
         return {"loss": error}

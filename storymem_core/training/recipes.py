@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 
@@ -53,40 +53,53 @@ class Phase(NamedTuple):
 
 
 @dataclass(frozen=True)
-class VaeRecipe:
-    """The VAE (stride 4x8x8, 16 latent channels).
+class VaePart:
+    """A part of the VAE's training with a schedule of its own.
 
     Attributes:
         schedule: its batch is not used, the phases have their own.
         phases: pictures first, then longer clips.
-        base_dim: channels at full resolution.
         noise: standard deviation of the noise on latents in training, as a model's own errors are.
-        size_weight: of the latents' mean square in the loss; with the noise, it keeps them near unit size.
         halved: share of the steps that decode latents of half the size to clips of half the size: it makes
             latents smooth in space, which a diffusion model learns sooner (EQ-VAE, arXiv 2502.09509).
-        stories: so many are drawn to train on.
     """
 
     schedule: Schedule
-    phases: tuple[Phase, ...] = (
-        Phase(0.45, 16, 1, 2),
-        Phase(0.2, 4, 5, 2),
-        Phase(0.25, 2, 17, 2),
-        Phase(0.1, 1, 17),
-    )
+    phases: tuple[Phase, ...]
+    noise: float
+    halved: float
+
+
+@dataclass(frozen=True)
+class VaeRecipe:
+    """The VAE (stride 4x8x8, 16 latent channels).
+
+    Attributes:
+        coarse: much noise gives every direction of the latents to what is large and smooth.
+        fine: little noise then adds detail to them. With the noise of `coarse` pictures stood still at 23 dB.
+        base_dim: channels at full resolution.
+        size_weight: of the latents' mean square in the loss; with the noise, it keeps them near unit size.
+        stories: so many are drawn to train on.
+    """
+
+    coarse: VaePart
+    fine: VaePart
     base_dim: int = 16
-    noise: float = 0.15
     size_weight: float = 1e-3
-    halved: float = 0.15
     stories: int = 500
+
+    @property
+    def parts(self) -> dict[str, VaePart]:
+        """By name, in their order."""
+        return {"coarse": self.coarse, "fine": self.fine}
 
 
 @dataclass(frozen=True)
 class BaseRecipe:
-    """The base pair: one trunk over all t, then both experts from it, each on its own range.
+    """The base pair: one trunk over all t, the same with memory, then both experts, each on its own range.
 
     Attributes:
-        trunk, expert: schedules of the trunk and of each expert.
+        trunk, reader, expert: schedules of the trunk, of the same with memory, and of each expert.
         dim, ffn, blocks: of the transformer; heads are 128 wide.
         boundary: of t between the experts.
         shift: of t towards noise.
@@ -96,6 +109,7 @@ class BaseRecipe:
     """
 
     trunk: Schedule
+    reader: Schedule
     expert: Schedule
     dim: int = 256
     ffn: int = 1024
@@ -116,6 +130,9 @@ class LoraRecipe:
         rank, alpha: rslora, scale alpha / sqrt(rank).
         memory: most memory frames; 1..memory at random.
         spacing: of memory positions (S).
+        near: share of batches whose memory may show the shot itself, which tells much and is soon read.
+        on_characters: weight of a character's latents in the loss beyond a place's: only memory tells
+            characters, and most of a shot is place, which the text tells.
         loss_on_memory: whether the slots' own velocity counts.
         drop_text: share of samples without text.
         checkpointing: recompute blocks in the backward pass to save memory.
@@ -126,6 +143,8 @@ class LoraRecipe:
     alpha: int = 32
     memory: int = 4
     spacing: float = 5.0
+    near: float = 0.2
+    on_characters: float = 8.0
     loss_on_memory: bool = False
     drop_text: float = 0.1
     checkpointing: bool = False
@@ -147,31 +166,56 @@ class Recipe:
     length: int = 17
 
 
+_VAE = Schedule(
+    steps=0, batch=1, lr=4e-3, warmup=100, ema=0.995, optimizer="muon", checkpoint_every=700, probe_every=350
+)
 TINY = Recipe(
     name="tiny",
     size=64,
     vae=VaeRecipe(
-        Schedule(
-            steps=12000, batch=1, lr=4e-3, warmup=100, ema=0.995, optimizer="muon", checkpoint_every=700,
-            probe_every=350,
-        )
+        coarse=VaePart(
+            replace(_VAE, steps=6000),
+            (Phase(0.45, 16, 1, 2), Phase(0.2, 4, 5, 2), Phase(0.25, 2, 17, 2), Phase(0.1, 1, 17)),
+            noise=0.15,
+            halved=0.15,
+        ),
+        fine=VaePart(
+            replace(_VAE, steps=5600, lr=2e-3),
+            (Phase(0.35, 16, 1, 2), Phase(0.35, 2, 17, 2), Phase(0.3, 1, 17)),
+            noise=0.03,
+            halved=0.0,
+        ),
     ),
     base=BaseRecipe(
-        trunk=Schedule(steps=8000, batch=16, lr=1e-3), expert=Schedule(steps=500, batch=16, lr=4e-4),
+        trunk=Schedule(steps=14000, batch=16, lr=1e-3),
+        reader=Schedule(steps=10000, batch=16, lr=8e-4),
+        expert=Schedule(steps=300, batch=16, lr=2e-4, warmup=50),
         stories=1024,
     ),
-    lora=LoraRecipe(Schedule(steps=2000, batch=16, lr=1e-3)),
-    full=Schedule(steps=2000, batch=16, lr=4e-4),
+    lora=LoraRecipe(Schedule(steps=400, batch=16, lr=5e-4, warmup=50), memory=8),
+    full=Schedule(steps=400, batch=16, lr=2e-4, warmup=50),
 )
 SMALL = Recipe(
     name="small",
     size=128,
     vae=VaeRecipe(
-        Schedule(steps=12000, batch=1, lr=4e-3, warmup=100, ema=0.995, optimizer="muon"),
-        phases=(Phase(0.5, 32, 1, 2), Phase(0.2, 8, 5, 2), Phase(0.3, 2, 17)),
+        coarse=VaePart(
+            replace(_VAE, steps=6000),
+            (Phase(0.5, 32, 1, 2), Phase(0.2, 8, 5, 2), Phase(0.3, 2, 17)),
+            noise=0.15,
+            halved=0.15,
+        ),
+        fine=VaePart(
+            replace(_VAE, steps=6000, lr=2e-3),
+            (Phase(0.4, 32, 1, 2), Phase(0.6, 2, 17)),
+            noise=0.03,
+            halved=0.0,
+        ),
     ),
     base=BaseRecipe(
-        trunk=Schedule(steps=6000, batch=64, lr=8e-4), expert=Schedule(steps=1500, batch=64, lr=4e-4)
+        trunk=Schedule(steps=6000, batch=64, lr=8e-4),
+        reader=Schedule(steps=3000, batch=64, lr=8e-4),
+        expert=Schedule(steps=1500, batch=64, lr=4e-4),
     ),
     lora=LoraRecipe(Schedule(steps=4000, batch=64, lr=1e-3), memory=8),
     full=Schedule(steps=4000, batch=64, lr=4e-4),

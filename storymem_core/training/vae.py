@@ -8,6 +8,8 @@ soon learned, and a network of convolutions does not mind.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping
 from itertools import accumulate
 from pathlib import Path
@@ -26,7 +28,7 @@ from ..wan_shapes import LATENT_CHANNELS
 from .drawings import FRESH, draw, drawings
 from .leveling import level, moments
 from .loop import train
-from .recipes import Phase, Recipe, VaeRecipe
+from .recipes import Phase, Recipe, VaePart, VaeRecipe
 from .vae_forward import Autoencoder, decode, encode
 
 FILE = "vae.safetensors"
@@ -60,28 +62,26 @@ class Vae(nn.Module):
 
 
 class VaeStage:
-    """The VAE as a stage of `loop.train`, over clips of `drawings`."""
+    """A part of the VAE's training as a stage of `loop.train`, over clips of `drawings`."""
 
-    name = "vae"
-
-    def __init__(self, recipe: Recipe, clips: np.ndarray, fresh: np.ndarray, seed: int = 0):
-        self.recipe, self.clips = recipe.vae, clips
-        model = Vae(recipe.vae, seed)
+    def __init__(self, recipe: Recipe, part: str, model: Vae, clips: np.ndarray, fresh: np.ndarray):
+        self.name = f"vae_{part}"
+        self.recipe, self.part, self.clips = recipe.vae, recipe.vae.parts[part], clips
         self.model: nn.Module = model
-        self.vae = model.vae
         self.fresh = _tensor(fresh)[:, :3]
-        told = {key: value for key, value in vars(recipe.vae).items() if key != "schedule"}
-        self.identity: Mapping[str, Any] = {"size": recipe.size, **told}
+        told = {key: value for key, value in vars(self.part).items() if key != "schedule"}
+        whole = {key: getattr(recipe.vae, key) for key in ("base_dim", "size_weight", "stories")}
+        self.identity: Mapping[str, Any] = {"size": recipe.size, **whole, **told}
 
     def loss(self, model: nn.Module, step: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Squared and absolute error of clips in -1..1, most where characters are, and the latents' size."""
-        now = phase(self.recipe, step)
+        now = phase(self.part, step)
         drawn = self._batch(now, generator).to(_device(model))
         clips, weight = drawn[:, :3], 1 + _CHARACTERS * (drawn[:, 3:] > 0)
         side = clips.shape[-1] // 8
         shape = (now.clips, LATENT_CHANNELS, latent_frames(now.frames), side, side)
-        noise = self.recipe.noise * torch.randn(shape, generator=generator).to(clips)
-        halved = bool(torch.rand((), generator=generator) < self.recipe.halved)
+        noise = self.part.noise * torch.randn(shape, generator=generator).to(clips)
+        halved = bool(torch.rand((), generator=generator) < self.part.halved)
         means, back = model(clips, noise, halved)
         if halved:
             clips, weight = half(clips), half(weight)
@@ -119,7 +119,7 @@ class VaeStage:
 def train_vae(
     recipe: Recipe, folder: Path, minutes: float | None = None, *, seed: int = 0, device: str = ""
 ) -> bool:
-    """Train the VAE under `folder`/vae and, once done, write its weights there in diffusers' names, fp32.
+    """Train the VAE under `folder`/vae, a folder a part, and write its weights there, fp32, diffusers' names.
 
     Args:
         recipe: of the size.
@@ -131,23 +131,23 @@ def train_vae(
     Returns:
         Whether it is done: then `FILE` is there and `load_vae` reads it.
     """
-    place = folder / "vae"
-    stage = VaeStage(
-        recipe,
-        drawings(place / "drawings.npy", recipe.vae.stories, recipe.size, recipe.length),
-        draw(FRESH, _PROBED, recipe.size, recipe.length),
-        seed,
-    )
-    result = train(stage, place, recipe.vae.schedule, seed=seed, minutes=minutes, device=device)
-    if result.finished:
-        finish(stage.vae, recipe, place)
-    return result.finished
+    place, ends = folder / "vae", time.monotonic() + 60 * (math.inf if minutes is None else minutes)
+    clips = drawings(place / "drawings.npy", recipe.vae.stories, recipe.size, recipe.length)
+    fresh = draw(FRESH, _PROBED, recipe.size, recipe.length)
+    model = Vae(recipe.vae, seed)
+    for name, part in recipe.vae.parts.items():
+        # A part that is done only hands its averaged weights on to the next.
+        stage, left = VaeStage(recipe, name, model, clips, fresh), (ends - time.monotonic()) / 60
+        if not train(stage, place / name, part.schedule, seed=seed, minutes=left, device=device).finished:
+            return False
+    finish(model.vae, recipe, place)
+    return True
 
 
 def finish(vae: Autoencoder, recipe: Recipe, place: Path) -> None:
     """Level the latents by fresh clips and write the weights."""
     clips = draw(FRESH + _PROBED, _MEASURED, recipe.size, recipe.length)[..., :3]
-    level(vae.cpu(), *moments(latents(vae, clips)), recipe.vae.noise)
+    level(vae.cpu(), *moments(latents(vae, clips)), recipe.vae.fine.noise)
     state = {name: tensor.float().contiguous() for name, tensor in vae.state_dict().items()}
     with replacing(place / FILE) as path:
         save_file(state, path)
@@ -186,11 +186,11 @@ def psnr(model: nn.Module, clips: Tensor) -> float:
     return float((10 * torch.log10(4 / torch.stack(errors))).mean())
 
 
-def phase(recipe: VaeRecipe, step: int) -> Phase:
+def phase(part: VaePart, step: int) -> Phase:
     """What a step sees."""
-    ends = accumulate(part.share for part in recipe.phases)
-    begun = sum(step >= end * recipe.schedule.steps for end in ends)
-    return recipe.phases[min(begun, len(recipe.phases) - 1)]
+    ends = accumulate(phase.share for phase in part.phases)
+    begun = sum(step >= end * part.schedule.steps for end in ends)
+    return part.phases[min(begun, len(part.phases) - 1)]
 
 
 def crop(frames: np.ndarray, side: int, generator: torch.Generator) -> np.ndarray:

@@ -50,6 +50,7 @@ def marked(count: int = 6) -> Latents:
         memory=memory,
         memory_take=torch.tensor([[1, 2, 2, 3, 4, 5]]).expand(count, -1),
         reference=torch.full((count, 16, 2, 2), -1.0),
+        characters=(story[:, None, None, None, None] / 8).expand(-1, 3, 5, 2, 2),
         grey=torch.full((count, 16, 5, 2, 2), -5.0),
     )
 
@@ -69,6 +70,31 @@ def test_memory_is_of_other_takes_of_the_same_story_in_order_of_time():
         assert {frame // 100 for frame in told} == {video // 100}
         assert takes[video % 100] not in {takes[frame % 100 // 10 * 10] for frame in told}
     assert 10 <= references <= 60
+
+
+def test_near_memory_may_show_the_shot_itself():
+    shots = marked().shots(200, Mix({"m2v": 1.0}, memory=5, near=True), torch.Generator().manual_seed(0))
+    rows = zip(first(shots.video), shots.memory[:, 0, :, 0, 0].int().tolist(), strict=True)
+    shown = [video in {frame // 10 * 10 for frame in frames} for video, frames in rows]
+    assert 40 <= sum(shown) <= 195
+
+
+def test_characters_count_more_in_the_loss_if_asked():
+    plain, weighted = (
+        marked().shots(50, Mix({"m2v": 1.0}, on_characters=weight), torch.Generator().manual_seed(0))
+        for weight in (0.0, 8.0)
+    )
+    assert plain.weight.shape == (50, 1, 5, 2, 2) and (plain.weight == 1).all()
+    assert torch.equal(weighted.weight.flatten(1)[:, 0], 1.0 + torch.tensor(first(plain.video)) // 100)
+
+
+def test_a_latent_knows_the_share_of_its_pixels_that_is_a_characters():
+    pixels = torch.zeros(1, 9, 16, 16, dtype=torch.bool)
+    pixels[0, 0, :8, :4] = True
+    pixels[0, 5:7, 8:, 8:] = True
+    expected = torch.zeros(1, 3, 2, 2)
+    expected[0, 0, 0, 0] = expected[0, 2, 1, 1] = 0.5
+    assert torch.equal(drawing.shares(pixels, (3, 2, 2)).float(), expected)
 
 
 def test_strange_memory_is_of_another_story_and_all_else_stays():

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from storymem_core.errors import StoryMemError
 from storymem_core.text_encoder import features
 from storymem_core.training import checkpoints, dit, journal, layout, text, vae
-from storymem_core.training.data import Mix
+from storymem_core.training.data import Latents, Mix
 from storymem_core.training.recipes import TINY, Recipe, Schedule
 
 SHORT = Schedule(steps=4, batch=3, lr=1e-3, warmup=1, checkpoint_every=2, probe_every=2)
@@ -23,7 +23,7 @@ MINI = replace(
     size=16,
     length=9,
     vae=replace(TINY.vae, base_dim=4),
-    base=replace(TINY.base, trunk=SHORT, expert=SHORT, dim=128, ffn=128, blocks=1, stories=5),
+    base=replace(TINY.base, trunk=SHORT, reader=SHORT, expert=SHORT, dim=128, ffn=128, blocks=1, stories=5),
     lora=replace(TINY.lora, schedule=SHORT, rank=4, alpha=4),
     full=SHORT,
 )
@@ -45,10 +45,11 @@ def with_vae(folder: Path, recipe: Recipe = MINI) -> Path:
 
 def test_the_stage_ends_with_both_experts_and_films(tmp_path: Path):
     assert dit.train_base(MINI, with_vae(tmp_path), device="cpu")
-    trunk = checkpoints.averages(tmp_path / "base" / "trunk")
+    trunk, reader = (checkpoints.averages(tmp_path / "base" / name) for name in (dit.TRUNK, dit.READER))
+    assert not torch.equal(trunk["proj_out.weight"], reader["proj_out.weight"])
     for expert in ("high", "low"):
         weights = dit.load_expert(MINI, tmp_path, expert).state_dict()
-        assert not torch.equal(weights["proj_out.weight"], trunk["proj_out.weight"])
+        assert not torch.equal(weights["proj_out.weight"], reader["proj_out.weight"])
         with Image.open(tmp_path / "base" / expert / "samples" / "step_0000004.webp") as film:
             assert (film.size, film.n_frames) == ((4 * 16, 3 * 16), MINI.length)
     rows = journal.read(tmp_path / "base" / "trunk")
@@ -86,22 +87,43 @@ def test_text_ids_are_read_like_the_encoders_features():
     assert told.abs().max() > 0.01
 
 
-def test_half_of_the_shots_are_given_frames(tmp_path: Path):
-    folder = with_vae(tmp_path)
-    latents = dit.cached(MINI, folder, None, "cpu")
+class Asked:
+    """Latents that note what is asked of them."""
+
+    def __init__(self, latents: Latents):
+        self.latents = latents
+        self.mixes: list[Mix] = []
+
+    def shots(self, count: int, mix: Mix, generator: torch.Generator) -> layout.Shots:
+        self.mixes.append(mix)
+        return self.latents.shots(count, mix, generator)
+
+
+def asked(folder: Path, name: str, steps: int) -> tuple[list[Mix], list[float]]:
+    """What a part of the stage asks of its data in so many steps, and its losses."""
+    latents = dit.cached(MINI, with_vae(folder), None, "cpu")
     assert latents is not None and len(latents) == 5
-    asked: list[Mix] = []
-
-    class Asked:
-        def shots(self, count: int, mix: Mix, generator: torch.Generator) -> layout.Shots:
-            asked.append(mix)
-            return latents.shots(count, mix, generator)
-
     span, opened = dit.ranges(0.9)[0], vae.load_vae(MINI, folder)
-    stage = dit.BaseStage("low", dit.transformer(MINI), latents, opened, MINI, span)
-    stage.latents = Asked()  # type: ignore[assignment]
-    loss = stage.loss(stage.model, 0, torch.Generator().manual_seed(0))["loss"]
-    assert asked[0].layouts == pytest.approx({"m2v": 0.5, "mi2v": 0.375, "mm2v": 0.125})
-    assert asked[0].memory == 0 and asked[0].drop_text == 0.1
+    stage = dit.BaseStage(name, dit.transformer(MINI), latents, opened, MINI, span)
+    stage.latents = noting = Asked(latents)  # type: ignore[assignment]
+    losses = [
+        float(stage.loss(stage.model, step, torch.Generator().manual_seed(step))["loss"])
+        for step in range(steps)
+    ]
+    return noting.mixes, losses
+
+
+def test_half_of_the_trunks_shots_are_given_frames_and_none_memory(tmp_path: Path):
+    [mix], [loss] = asked(tmp_path, dit.TRUNK, 1)
+    assert mix.layouts == pytest.approx({"m2v": 0.5, "mi2v": 0.375, "mm2v": 0.125})
+    assert mix.memory == 0 and mix.drop_text == 0.1 and mix.on_characters == 0
     # An untrained model says 0; noise and latents are about 1 and independent.
-    assert 0.5 < float(loss) < 8
+    assert 0.5 < loss < 8
+
+
+@pytest.mark.parametrize("name", [dit.READER, "low"])
+def test_what_comes_after_the_trunk_learns_memory(tmp_path: Path, name: str):
+    mixes, _ = asked(tmp_path, name, 60)
+    assert {mix.memory for mix in mixes} == set(range(MINI.lora.memory + 1))
+    assert 2 <= sum(mix.near for mix in mixes) <= 25
+    assert all(mix.on_characters == MINI.lora.on_characters > 0 for mix in mixes)

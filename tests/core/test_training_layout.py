@@ -69,3 +69,13 @@ def test_noise_levels_fill_an_experts_range_shifted_towards_noise(low: float, hi
 def test_noise_levels_of_a_batch_are_in_no_order():
     t = times(64, 3.0, 0.0, 1.0, torch.Generator().manual_seed(0))
     assert not torch.equal(t, t.sort().values)
+
+
+def test_some_latents_may_count_more_and_the_memorys_do_not():
+    output, target = torch.zeros(1, 16, 3, 1, 2), torch.ones(1, 16, 3, 1, 2)
+    target[:, :, 0], target[:, :, 1:, :, 1] = 3.0, 2.0
+    weight = torch.ones(1, 1, 2, 1, 2)
+    weight[..., 1] = 3.0
+    shot = (1 * 1 + 4 * 3) / (1 + 3)
+    assert loss(output, target, 1, weight=weight).item() == pytest.approx(shot)
+    assert loss(output, target, 1, weight=weight, on_memory=True).item() == pytest.approx((9 + 2 * shot) / 3)

@@ -16,16 +16,12 @@ from storymem_core.training.drawings import draw
 from storymem_core.training.recipes import TINY, Phase, VaeRecipe
 from storymem_core.training.vae_forward import decode, encode
 
-SMALLEST = replace(
-    TINY,
-    size=16,
-    vae=VaeRecipe(
-        replace(TINY.vae.schedule, steps=4, warmup=1, precision="no", checkpoint_every=2, probe_every=4),
-        phases=(Phase(0.5, 2, 1, 2), Phase(0.25, 1, 5), Phase(0.25, 1, 17)),
-        base_dim=8,
-        stories=1,
-    ),
+FEW = replace(TINY.vae.coarse.schedule, steps=4, warmup=1, precision="no", checkpoint_every=2, probe_every=4)
+COARSE = replace(
+    TINY.vae.coarse, schedule=FEW, phases=(Phase(0.5, 2, 1, 2), Phase(0.25, 1, 5), Phase(0.25, 1, 17))
 )
+FINE = replace(TINY.vae.fine, schedule=replace(FEW, steps=2), phases=(Phase(1, 1, 5),))
+SMALLEST = replace(TINY, size=32, vae=VaeRecipe(COARSE, FINE, base_dim=8, stories=1))
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +70,7 @@ def test_a_still_start_turns_a_still_clip_into_nearly_still_latents(model):
 
 
 def test_pictures_come_first_then_longer_clips():
-    seen = [vae.phase(SMALLEST.vae, step)[1:] for step in range(4)]
+    seen = [vae.phase(COARSE, step)[1:] for step in range(4)]
     assert seen == [(2, 1, 2), (2, 1, 2), (1, 5, 1), (1, 17, 1)]
 
 
@@ -94,14 +90,15 @@ def test_the_stage_goes_on_where_it_stopped_and_ends_with_weights_for_the_others
     monkeypatch.setattr(vae, "_PROBED", 1)
     with pytest.raises(StoryMemError, match="the VAE is not trained yet"):
         vae.load_vae(SMALLEST, tmp_path)
-    for done in (False, False, False, True):
+    for done in (False, False, False, False, True):
         assert vae.train_vae(SMALLEST, tmp_path, minutes=0, device="cpu") is done
-    rows = journal.read(tmp_path / "vae")
-    assert [row["step"] for row in rows] == [1, 2, 3, 4] and 0 < rows[-1]["psnr"] < 40
-    assert list((tmp_path / "vae" / "samples").glob("step_0000004.png"))
+    coarse, fine = (journal.read(tmp_path / "vae" / part) for part in ("coarse", "fine"))
+    assert [row["step"] for row in coarse] == [1, 2, 3, 4] and 0 < coarse[-1]["psnr"] < 40
+    assert [row["step"] for row in fine] == [1, 2]
+    assert list((tmp_path / "vae" / "coarse" / "samples").glob("step_0000004.png"))
     trained = vae.load_vae(SMALLEST, tmp_path)
-    # Four steps leave latents so alike that bf16 tells in them: near, not equal.
-    mean, covariance = leveling.moments(vae.latents(trained, draw(vae.FRESH + 1, 3, 16, 17)[..., :3]))
+    # A few steps leave latents so alike that bf16 tells in them: near, not equal.
+    mean, covariance = leveling.moments(vae.latents(trained, draw(vae.FRESH + 1, 3, 32, 17)[..., :3]))
     spread = torch.tensor(LATENT_STD).double()
     assert torch.allclose(mean / spread, torch.tensor(LATENT_MEAN).double() / spread, atol=0.3)
     assert torch.allclose(covariance.diag().sqrt() / spread, torch.ones(16).double(), atol=0.3)
