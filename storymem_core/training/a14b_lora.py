@@ -23,9 +23,9 @@ from ..lora_settings import LoraSettings
 from . import a14b, checkpoints, curation, export, group_latents, loop
 from .adapter import with_adapter
 from .data import Mix
-from .dit import ranges, velocity_loss
 from .group_latents import GroupLatents
 from .memory_needed import table
+from .objective import ranges, velocity_loss
 from .recipes import LoraRecipe, Schedule
 from .rope import with_memory_rope
 

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from diffusers import WanTransformer3DModel
@@ -21,13 +21,14 @@ from torch import Tensor, nn
 
 from ..frames import latent_frames
 from ..wan_shapes import LATENT_CHANNELS, TEXT_WIDTH
-from . import checkpoints, layout, text
+from . import checkpoints, text
 from .data import Latents, Mix
 from .drawing import cache
 from .loop import train
-from .recipes import LoraRecipe, Recipe, Schedule
+from .objective import Range, memory_identity, memory_mix, ranges, velocity_loss
+from .probe import films, probe
+from .recipes import Recipe, Schedule
 from .rope import with_memory_rope
-from .samples import film, sample
 from .vae import load_vae
 
 INPUT_CHANNELS = 36
@@ -36,36 +37,10 @@ HEAD = 128
 TRUNK, READER = "trunk", "reader"
 UNSEEN = 32
 """Stories that are not trained on: the last ones."""
-SHOWN = 4
-"""Shots of a sample, one beside the other."""
-PROBE = 16
-"""Shots of the log's probe."""
-CASES = {"none": (0, False), "own": (3, False), "strange": (3, True)}
-"""What a probe compares: memory frames, and whether they are another story's."""
-PROBE_T = {"low": 0.8, "high": 0.95}
-ALL_BUT_PLACES = 1000.0
-"""Weight of characters in a probe: memory tells little else, and places would hide it."""
 LAYOUTS = {"m2v": 0.5, "mi2v": 0.375, "mm2v": 0.125}
 """Of the trunk: half of the shots are given frames (`BaseRecipe.first_frame`)."""
-MEMORY_LAYOUTS = {"m2v": 0.6, "mi2v": 0.25, "mm2v": 0.15}
-"""Of all that learns memory."""
-WITHOUT = 0.1
-"""Share of its batches without memory: a shot may have none."""
 _WORTH_COMPILING = 500
 """Steps: compiling takes half a minute and makes a step on a CPU a quarter shorter."""
-
-
-class Range(NamedTuple):
-    """An expert and its noise levels."""
-
-    expert: str
-    low: float
-    high: float
-
-
-def ranges(boundary: float) -> tuple[Range, ...]:
-    """Both experts, in the order of their training."""
-    return Range("low", 0.0, boundary), Range("high", boundary, 1.0)
 
 
 class BaseStage:
@@ -106,11 +81,11 @@ class BaseStage:
         return {"loss": velocity_loss(model, shots, self.span, base.shift, generator)}
 
     def probe(self, model: nn.Module, step: int) -> dict[str, float]:
-        """See `probe`; memory is not learned here, only given."""
+        """See `probe.probe`."""
         return probe(model, self.unseen, self.span.expert)
 
     def sample(self, model: nn.Module, folder: Path, step: int) -> None:
-        """See `films`."""
+        """See `probe.films`."""
         path = folder / f"step_{step:07}.webp"
         films(model, self.vae, self.unseen, path, self.span, self.recipe.base.shift)
 
@@ -235,82 +210,6 @@ def _can_compile() -> bool:
     return True
 
 
-def memory_mix(lora: LoraRecipe, generator: torch.Generator) -> Mix:
-    """What a batch that learns memory is: the same number of memory frames for all, 1 to `lora.memory`."""
-    without, near, choice = torch.rand(3, generator=generator).tolist()
-    memory = 0 if without < WITHOUT else 1 + int(choice * lora.memory)
-    return Mix(
-        MEMORY_LAYOUTS, memory, lora.drop_text, near=near < lora.near, on_characters=lora.on_characters
-    )
-
-
-def memory_identity(lora: LoraRecipe) -> dict[str, Any]:
-    """What a run that learns memory must share to be resumed."""
-    names = ("memory", "spacing", "drop_text", "near", "on_characters")
-    return {name: getattr(lora, name) for name in names}
-
-
-def velocity(model: nn.Module, shots: layout.Shots, t: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-    """What the model says of noisy shots, and what it should: [B, C, M + f, H, W] each."""
-    device = next(model.parameters()).device
-    shots = shots.to(device)
-    example = layout.example(shots, t.to(device), noise.to(device))
-    words = shots.text.float()
-    output = model(example.hidden_states, example.timestep, words, return_dict=False)[0]
-    return output, example.target
-
-
-def velocity_loss(
-    model: nn.Module,
-    shots: layout.Shots,
-    span: Range,
-    shift: float,
-    generator: torch.Generator,
-    *,
-    on_memory: bool = False,
-) -> Tensor:
-    """The loss of a batch at noise levels by chance."""
-    t = layout.times(len(shots.video), shift, span.low, span.high, generator)
-    output, target = velocity(model, shots, t, noise(shots, generator))
-    weight = _weight(shots, output)
-    return layout.loss(output, target, shots.memory.shape[2], on_memory=on_memory, weight=weight)
-
-
-def noise(shots: layout.Shots, generator: torch.Generator) -> Tensor:
-    """Standard normal [B, C, M + f, H, W]; the shot's own does not depend on M."""
-    video = torch.randn(shots.video.shape, generator=generator)
-    return torch.cat([torch.randn(shots.memory.shape, generator=generator), video], dim=2)
-
-
-def probe(model: nn.Module, unseen: Latents, expert: str) -> dict[str, float]:
-    """Losses on one fixed batch at one t: without memory, with its story's own, with another story's.
-
-    Memory is read as soon as the second is below the first and the third above it.
-    """
-    found = {}
-    for name, (memory, strange) in CASES.items():
-        generator = torch.Generator().manual_seed(0)
-        mix = Mix({"m2v": 1.0}, memory=memory, strange=strange, on_characters=ALL_BUT_PLACES)
-        shots = unseen.shots(PROBE, mix, generator)
-        t = torch.full((PROBE,), PROBE_T[expert])
-        output, target = velocity(model, shots, t, noise(shots, torch.Generator().manual_seed(1)))
-        found[f"probe_{name}"] = float(layout.loss(output, target, memory, weight=_weight(shots, output)))
-    return found
-
-
-def films(model: nn.Module, vae: Any, unseen: Latents, path: Path, span: Range, shift: float) -> None:
-    """The same shots without memory, with their story's own, and with another's, one below the other."""
-    rows = []
-    for memory, strange in CASES.values():
-        generator = torch.Generator().manual_seed(0)
-        shots = unseen.shots(SHOWN, Mix({"m2v": 1.0}, memory=memory, strange=strange), generator)
-        device = next(model.parameters()).device
-        eps = noise(shots, torch.Generator().manual_seed(1)).to(device)
-        shots = shots.to(device)
-        rows.append(sample(model, shots, eps, shift, span.low, span.high))
-    film(vae, rows, path)
-
-
 def split(latents: Latents) -> tuple[Latents, Latents]:
     """What is trained on, and what the log's figures and films are made of."""
     return latents.part(0, len(latents) - UNSEEN), latents.part(len(latents) - UNSEEN, len(latents))
@@ -319,10 +218,6 @@ def split(latents: Latents) -> tuple[Latents, Latents]:
 def left(until: float | None) -> float | None:
     """Minutes until a time of the monotonic clock; None where there is no end."""
     return None if until is None else max(0.0, (until - time.monotonic()) / 60)
-
-
-def _weight(shots: layout.Shots, output: Tensor) -> Tensor | None:
-    return None if shots.weight is None else shots.weight.to(output.device)
 
 
 def _device(device: str) -> str:

@@ -16,21 +16,10 @@ from torch import Tensor, nn
 from . import checkpoints
 from .adapter import with_adapter
 from .data import Latents
-from .dit import (
-    Range,
-    cached,
-    films,
-    left,
-    load_expert,
-    memory_identity,
-    memory_mix,
-    prepared,
-    probe,
-    ranges,
-    split,
-    velocity_loss,
-)
+from .dit import cached, left, load_expert, prepared, split
 from .loop import train
+from .objective import Range, memory_identity, memory_mix, ranges, velocity_loss
+from .probe import films, probe
 from .recipes import Recipe, Schedule
 from .vae import load_vae
 
@@ -62,11 +51,11 @@ class MemoryStage:
         return {"loss": error}
 
     def probe(self, model: nn.Module, step: int) -> dict[str, float]:
-        """See `dit.probe`."""
+        """See `probe.probe`."""
         return probe(model, self.unseen, self.span.expert)
 
     def sample(self, model: nn.Module, folder: Path, step: int) -> None:
-        """See `dit.films`."""
+        """See `probe.films`."""
         path = folder / f"step_{step:07}.webp"
         films(model, self.vae, self.unseen, path, self.span, self.recipe.base.shift)
 

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from storymem_core.errors import StoryMemError
 from storymem_core.text_encoder import features
-from storymem_core.training import checkpoints, dit, journal, layout, text, vae
+from storymem_core.training import checkpoints, dit, journal, layout, objective, probe, text, vae
 from storymem_core.training.data import Latents, Mix
 from storymem_core.training.recipes import TINY, Recipe, Schedule
 
@@ -32,7 +32,7 @@ MINI = replace(
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dit, "UNSEEN", 2)
-    monkeypatch.setattr(dit, "PROBE", 3)
+    monkeypatch.setattr(probe, "SHOTS", 3)
 
 
 def with_vae(folder: Path, recipe: Recipe = MINI) -> Path:
@@ -103,7 +103,7 @@ def asked(folder: Path, name: str, steps: int) -> tuple[list[Mix], list[float]]:
     """What a part of the stage asks of its data in so many steps, and its losses."""
     latents = dit.cached(MINI, with_vae(folder), None, "cpu")
     assert latents is not None and len(latents) == 5
-    span, opened = dit.ranges(0.9)[0], vae.load_vae(MINI, folder)
+    span, opened = objective.ranges(0.9)[0], vae.load_vae(MINI, folder)
     stage = dit.BaseStage(name, dit.transformer(MINI), latents, opened, MINI, span)
     stage.latents = noting = Asked(latents)  # type: ignore[assignment]
     losses = [

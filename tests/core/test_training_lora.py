@@ -11,14 +11,14 @@ import torch
 from test_training_dit import MINI, with_vae
 
 from storymem_core.errors import StoryMemError
-from storymem_core.training import checkpoints, dit, export, journal, loop, memory_lora
+from storymem_core.training import checkpoints, dit, export, journal, loop, memory_lora, objective, probe
 from storymem_core.training.adapter import with_adapter
 
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dit, "UNSEEN", 2)
-    monkeypatch.setattr(dit, "PROBE", 3)
+    monkeypatch.setattr(probe, "SHOTS", 3)
 
 
 def test_the_adapter_is_on_every_linear_layer_of_a_block_and_nothing_else_is_trained():
@@ -83,7 +83,7 @@ def test_memory_frames_differ_from_step_to_step_and_count_in_the_loss_if_asked(t
     losses = {}
     for on_memory in (False, True):
         recipe = replace(MINI, lora=replace(MINI.lora, loss_on_memory=on_memory))
-        stage = memory_lora.MemoryStage(model, latents, None, recipe, dit.ranges(0.9)[0])  # type: ignore[arg-type]
+        stage = memory_lora.MemoryStage(model, latents, None, recipe, objective.ranges(0.9)[0])  # type: ignore[arg-type]
         seen: list[int] = []
         model.register_forward_pre_hook(lambda _, args, seen=seen: seen.append(args[0].shape[2] - 3))
         losses[on_memory] = [
