@@ -197,7 +197,10 @@ def test_damage_within_a_file_is_told(tmp_path):
 
 def test_a_file_that_was_cut_off_is_told(tmp_path):
     file = write(tmp_path / "a.mp4", take("coffee", frames=48), movflags="+faststart")
-    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    with av.open(str(file)) as film:
+        # Between two frames, wherever the encoder's threads have put them: a torn frame is another error.
+        places = [packet.pos for packet in film.demux(video=0) if packet.pts is not None]
+    file.write_bytes(file.read_bytes()[: places[len(places) // 2]])
     with pytest.raises(StoryMemError, match="it ends at 1"):
         list(video_files.frames(file))
 
