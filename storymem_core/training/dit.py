@@ -1,8 +1,9 @@
 """Stage `base`: a diffusion model that knows text and start frames, then memory; then its two experts.
 
-A trunk learns all noise levels without memory. The reader goes on from it with memory: a model this small
-does not learn to read it by an adapter alone (which learns to overlook it). Both experts start from the
-reader and end on their own range, high or low.
+A trunk learns all noise levels without memory. The reader goes on from it with memory, by all weights: at
+this size an adapter alone is behind them from the first steps on, and where characters weigh no more than
+places it learns to overlook memory. Both experts start from the reader and end on their own range, high or
+low.
 """
 
 from __future__ import annotations
