@@ -88,6 +88,13 @@ class Latents:
                 remedy="Train the stage base: it makes them first.",
             )
         names = [field.name for field in fields(cls)]
+        lacking = sorted({name for shard in shards for name in {*names} - shard.keys()})
+        if lacking:
+            raise StoryMemError(
+                "the cached latents are of an earlier version of the trainer",
+                value=f"{folder}, without {', '.join(lacking)}",
+                remedy="Remove this folder and run the stage base again: they are made anew.",
+            )
         return cls(**{name: torch.cat([shard[name] for shard in shards]) for name in names})
 
     def __len__(self) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderKLWan
+from safetensors.torch import load_file, save_file
 
 from storymem_core.conditioning import shot_pixels
 from storymem_core.errors import StoryMemError
@@ -198,3 +199,11 @@ def no_vae() -> AutoencoderKLWan:
 def test_an_error_of_a_worker_is_told(tmp_path: Path):
     with pytest.raises(StoryMemError, match="the VAE is gone"):
         drawing.cache(no_vae, tmp_path, range(17), size=SIZE, length=9, workers=2)
+
+
+def test_latents_of_an_earlier_version_are_refused(cached: Path, tmp_path: Path):
+    path = drawing.shard_path(tmp_path, 0)
+    shard = load_file(drawing.shard_path(cached, 0))
+    save_file({name: tensor for name, tensor in shard.items() if name != "characters"}, path)
+    with pytest.raises(StoryMemError, match=r"earlier version.*without characters"):
+        Latents.read(tmp_path)

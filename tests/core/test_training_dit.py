@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from safetensors.torch import save_file
 
 from storymem_core.errors import StoryMemError
 from storymem_core.text_encoder import features
-from storymem_core.training import checkpoints, dit, journal, layout, objective, probe, text, vae
+from storymem_core.training import checkpoints, dit, journal, layout, loop, objective, probe, text, vae
 from storymem_core.training.data import Latents, Mix
 from storymem_core.training.recipes import TINY, Recipe, Schedule
 
@@ -43,9 +44,19 @@ def with_vae(folder: Path, recipe: Recipe = MINI) -> Path:
     return folder
 
 
-def test_the_stage_ends_with_both_experts_and_films(tmp_path: Path):
+def test_the_stage_ends_with_both_experts_and_films(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    began: dict[str, torch.Tensor] = {}
+
+    def train(stage: dit.BaseStage, *args: Any, **options: Any) -> loop.Result:
+        began[stage.name] = stage.model.get_parameter("proj_out.weight").detach().clone()
+        return loop.train(stage, *args, **options)
+
+    monkeypatch.setattr(dit, "train", train)
     assert dit.train_base(MINI, with_vae(tmp_path), device="cpu")
     trunk, reader = (checkpoints.averages(tmp_path / "base" / name) for name in (dit.TRUNK, dit.READER))
+    assert torch.equal(began[dit.READER], trunk["proj_out.weight"])
+    assert torch.equal(began["low"], reader["proj_out.weight"])
+    assert torch.equal(began["high"], reader["proj_out.weight"])
     assert not torch.equal(trunk["proj_out.weight"], reader["proj_out.weight"])
     for expert in ("high", "low"):
         weights = dit.load_expert(MINI, tmp_path, expert).state_dict()
@@ -127,3 +138,13 @@ def test_what_comes_after_the_trunk_learns_memory(tmp_path: Path, name: str):
     assert {mix.memory for mix in mixes} == set(range(MINI.lora.memory + 1))
     assert 2 <= sum(mix.near for mix in mixes) <= 25
     assert all(mix.on_characters == MINI.lora.on_characters > 0 for mix in mixes)
+
+
+def test_a_probe_weighs_characters_alone(tmp_path: Path):
+    latents = dit.cached(MINI, with_vae(tmp_path), None, "cpu")
+    assert latents is not None
+    model = dit.transformer(MINI)
+    plain = probe.probe(model, latents, "low")
+    # Where nothing is a character's, all weighs alike: other figures.
+    bare = replace(latents, characters=torch.zeros_like(latents.characters))
+    assert latents.characters.any() and probe.probe(model, bare, "low") != plain

@@ -11,7 +11,7 @@ import torch
 
 from storymem_core.errors import StoryMemError
 from storymem_core.small_models import LATENT_MEAN, LATENT_STD
-from storymem_core.training import journal, leveling, vae
+from storymem_core.training import checkpoints, journal, leveling, loop, vae
 from storymem_core.training.drawings import draw
 from storymem_core.training.recipes import TINY, Phase, VaeRecipe
 from storymem_core.training.vae_forward import decode, encode
@@ -90,11 +90,20 @@ def test_the_stage_goes_on_where_it_stopped_and_ends_with_weights_for_the_others
     monkeypatch.setattr(vae, "_PROBED", 1)
     with pytest.raises(StoryMemError, match="the VAE is not trained yet"):
         vae.load_vae(SMALLEST, tmp_path)
+    began = []
+
+    def train(stage, *args, **options):
+        began.append(stage.model.vae.quant_conv.weight.detach().clone())
+        return loop.train(stage, *args, **options)
+
+    monkeypatch.setattr(vae, "train", train)
     for done in (False, False, False, False, True):
         assert vae.train_vae(SMALLEST, tmp_path, minutes=0, device="cpu") is done
     coarse, fine = (journal.read(tmp_path / "vae" / part) for part in ("coarse", "fine"))
     assert [row["step"] for row in coarse] == [1, 2, 3, 4] and 0 < coarse[-1]["psnr"] < 40
     assert [row["step"] for row in fine] == [1, 2]
+    handed_on = checkpoints.averages(tmp_path / "vae" / "coarse")["vae.quant_conv.weight"]
+    assert torch.equal(began[-1], handed_on)
     assert list((tmp_path / "vae" / "coarse" / "samples").glob("step_0000004.png"))
     trained = vae.load_vae(SMALLEST, tmp_path)
     # A few steps leave latents so alike that bf16 tells in them: near, not equal.
