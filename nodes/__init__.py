@@ -19,6 +19,7 @@ from . import (
     project,
     sampling,
     script,
+    small_world,
     story,
     text_encoder,
 )
@@ -31,6 +32,6 @@ class StoryMemExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         topics = (
             script, memory, memory_edits, keyframes, aesthetics, text_encoder, lora, conditioning, sampling, film,
-            story, own_loop, given_clip, export, project,
+            story, own_loop, given_clip, export, project, small_world,
         )  # fmt: skip
         return [node for topic in topics for node in topic.NODES]

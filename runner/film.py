@@ -21,10 +21,10 @@ from .graphs import Graph
 from .server import Place, Server
 
 OUTPUT = Path("output")
-SMALL = "storymem_small"
-NOISE = (
-    "note: the small checkpoints are untrained, so the pictures are noise. The aesthetic filter is left out; "
-    "memory, sampling and stitching are the real ones."
+SMALL_WORLD = "storymem_world"
+PICTURE_BOOK = (
+    "note: the demo's models know one small drawn world, so your story is told in its pictures and words. "
+    "For any other give --graph workflows/api/story_wan22.json and the models that it names."
 )
 
 
@@ -104,8 +104,8 @@ def make(arguments: Arguments, place: Place, say: Callable[[str], None]) -> Path
     # The story's folder is a name below the server's output folder.
     output = arguments.out.resolve().parent if arguments.out else OUTPUT
     files = _run(graph, place, output, say, modes=[shot.mode for shot in shots], images=images)
-    if SMALL in json.dumps(graph):
-        say(NOISE)
+    if arguments.script and SMALL_WORLD in json.dumps(graph):
+        say(PICTURE_BOOK)
     return next(path for path in files if path.name == "film.mp4")
 
 

@@ -13,6 +13,7 @@ Graph = Mapping[str, Mapping[str, Any]]
 """Node id -> {"class_type": str, "inputs": {name: value, or link [node id, output]}}."""
 
 SCRIPT, BANK, LOOP = "StoryMemScript", "StoryMemMemoryBank", "StoryMemStoryLoop"
+HERO = "StoryMemSmallWorldHero"
 
 
 def load(path: Path) -> Graph:
@@ -62,8 +63,11 @@ def script(graph: Graph) -> str:
 
 
 def with_seed(graph: Graph, seed: int) -> Graph:
-    """The graph with another seed of the story."""
-    return _with_inputs(graph, only(graph, LOOP), seed=seed)
+    """The graph with another seed of the story, and of the heroes that it draws."""
+    heroes = [id for id, node in graph.items() if node["class_type"] == HERO]
+    for id in (only(graph, LOOP), *heroes):
+        graph = _with_inputs(graph, id, seed=seed)
+    return graph
 
 
 def with_project(graph: Graph, name: str) -> Graph:

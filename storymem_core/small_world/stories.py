@@ -46,6 +46,11 @@ def sample(seed: int) -> Story:
     return Story(cast, tuple(_scenes(rng, CLIPS, continuations=int(rng.random() < 1 / 3))))
 
 
+def unseen_cast(seed: int) -> Cast:
+    """A cast that no story for training has: that of `plan`'s story of this seed."""
+    return random_cast(np.random.default_rng((seed, _EVALUATION)))
+
+
 def plan(seed: int, shots: int = 8) -> tuple[Script, Cast, tuple[Scene, ...]]:
     """A story for evaluation: its script, its cast, and the scene behind each shot.
 

@@ -11,11 +11,12 @@ DEMO = Note(
 Press **Run**. Every shot sees the memory of the shots before it: up to three keyframes of each, the first
 three for ever, the newest sliding through. Shots appear one by one on **Story Loop**, then the film.
 
-- The film, its shots, keyframes and contact sheet are in the output folder, in *Tok and the Lost Light*.
+- The hero's looks are **not in the text**: one picture tells them, and memory carries them through the film.
+- The film, its shots, keyframes and contact sheet are in the output folder, in *The Long Way Home*.
 - Run it again: every shot is found there, nothing is computed. Change one prompt: only that shot and those
   that saw it are made again.
-- The small checkpoints are **untrained**: the pictures are noise, everything around them is real. For
-  pictures open the template *story_wan22*.
+- The models are small, of Wan2.2's own architecture, and know one drawn world: *the hero*, nine places, three
+  times of day, six things to do. For all else open the template *story_wan22*.
 """,
     480,
 )
@@ -209,13 +210,22 @@ ANY_SAMPLER = Note(
     """## The host's own graph, with memory
 
 Two **KSampler (Advanced)**, as in ComfyUI's Wan2.2 image-to-video template. New are: the LoRA that reads
-memory, **Shot Conditioning** instead of WanImageToVideo, **Keyframe Select** after a shot, and **Apply
-Memory** on both experts of the next one, with *one seed for both*.
+memory, **Shot Conditioning** instead of WanImageToVideo, **Apply Memory** on both experts of a shot, with
+*one seed for both*, and **Keyframe Select** after it. Shot 1 sees a picture of the hero, shot 2 that and
+what shot 1 showed.
 
 The sampler sees an ordinary shot: any sampler, scheduler, preview or other patch can stand here. Steps 0-3
 are the high-noise expert's: at shift 4, 3 of 8 (13 of 40) lie above the boundary of 0.9.
 """,
     640,
+)
+
+HERO = Note(
+    "A hero",
+    """**The memory begins with a picture** of the hero: the oldest memory, which every shot sees. These small
+models cannot make up a face of their own. Another *seed* draws another hero.
+""",
+    300,
 )
 
 MEMORY = Note(

@@ -43,6 +43,13 @@ def test_script_seed_and_project_are_filled_in():
     assert graphs.script(filled) == "A ship."
 
 
+def test_another_seed_draws_another_hero():
+    hero = {"class_type": "StoryMemSmallWorldHero", "inputs": {"seed": 7, "size": 64}}
+    filled = graphs.with_seed({**STORY, "10": hero}, 8)
+    assert filled["10"]["inputs"] == {"seed": 8, "size": 64}
+    assert filled["3"]["inputs"]["seed"] == 8
+
+
 def test_references_replace_the_graphs_own_in_order():
     filled = graphs.with_references(STORY, ["a.png", "b.png"])
     links = {name: link for name, link in filled["2"]["inputs"].items() if name != "sink"}

@@ -164,6 +164,15 @@ def test_embedder_loader():
     assert embedder.name in result.ui["text"][0]
 
 
+def test_a_hero_of_the_small_world_is_a_reference_of_its_seed():
+    result = call("StoryMemSmallWorldHero", seed=7, size=64)
+    (image,) = result.values
+    assert image.shape == (1, 64, 64, 3)
+    assert np.array_equal(shown(result)[0], (255 * image[0]).round().byte().numpy())
+    assert torch.equal(call("StoryMemSmallWorldHero", seed=7, size=64)[0], image)
+    assert not torch.equal(call("StoryMemSmallWorldHero", seed=8, size=64)[0], image)
+
+
 def test_text_encoder_loader(parts):
     result = call("StoryMemTextEncoderLoader", text_encoder="storymem_small_text_encoder.safetensors")
     [[features, _]] = nodes.CLIPTextEncode().encode(result[0], "a red fox")[0]

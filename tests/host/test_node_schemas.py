@@ -93,6 +93,7 @@ REQUIRED = {
     "StoryMemStoryLoopNext": {"story"},
     "StoryMemGivenClip": {"images"},
     "StoryMemFilmExport": {"story"},
+    "StoryMemSmallWorldHero": set(),
 }
 
 

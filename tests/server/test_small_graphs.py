@@ -72,13 +72,16 @@ def test_any_sampler_makes_two_shots_and_the_second_sees_memory(server):
     shown, frames = film(server, graph)
     assert frames.shape == (2 * 17, 64, 64, 3)
     assert frames.std(axis=(1, 2, 3)).min() > 5
-    # The nodes show what the second shot's experts were given.
-    assert shown["24"]["images"] and shown["25"]["images"]
+    # The nodes show what each expert was given: the hero, and for the second shot what the first showed.
+    assert len(shown["14"]["images"]) == len(shown["19"]["images"]) == 1
+    assert len(shown["24"]["images"]) == len(shown["25"]["images"]) > 1
 
     def seeing_nothing(id: str) -> dict[str, Any]:
-        return {**graph[id], "inputs": {**graph[id]["inputs"], "memory": ["10", 0]}}
+        return {**graph[id], "inputs": {**graph[id]["inputs"], "memory": ["empty", 0]}}
 
-    _, forgetful = film(server, {**graph, "24": seeing_nothing("24"), "25": seeing_nothing("25")})
+    empty = {"class_type": graphs.BANK, "inputs": {"sink": 3, "capacity": 10}}
+    forgetting = {"empty": empty, "24": seeing_nothing("24"), "25": seeing_nothing("25")}
+    _, forgetful = film(server, {**graph, **forgetting})
     assert abs(forgetful[0] - frames[0]).mean() < 1
     assert abs(forgetful[-1] - frames[-1]).mean() > 5
 
