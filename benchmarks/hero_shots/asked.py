@@ -15,6 +15,7 @@ from storymem_core.small_world import scene as scenes
 from storymem_core.small_world.looks import Cast, random_cast
 from storymem_core.small_world.places import FIXED_PLACES
 from storymem_core.small_world.scene import Scene
+from storymem_core.training.recipes import TINY
 
 LENGTH = 17
 MOST = 10
@@ -51,14 +52,15 @@ class Asked:
 
 
 def ask(number: int) -> Asked:
-    """The shot of the story of this number."""
+    """The shot of the story of this number, of what the shipped models know of the world."""
     rng = np.random.default_rng((_SALT, number))
     cast, other = random_cast(rng), random_cast(rng)
     alone = {"who": "hero", "newcomer": False, "spoil": "none"}
     place = str(rng.choice(FIXED_PLACES))
-    shot = scenes.random(rng, place=place, **alone)
+    shot = scenes.random(rng, TINY.scenes, place=place, **alone)
     elsewhere = rng.permutation([name for name in FIXED_PLACES if name != place])
     seen = tuple(
-        scenes.random(rng, place=str(elsewhere[i % len(elsewhere)]), start=0.5, **alone) for i in range(MOST)
+        scenes.random(rng, TINY.scenes, place=str(elsewhere[i % len(elsewhere)]), start=0.5, **alone)
+        for i in range(MOST)
     )
     return Asked(number, cast, other, shot, grammar.prompt(shot, rng), seen)

@@ -18,6 +18,20 @@ GAP = 0.38
 """How far the friend stands behind the hero, in world units."""
 SPOILS = ("none", "blur", "flash")
 WHO = ("hero", "friend", "both")
+Among = tuple[tuple[str, tuple[Any, ...]], ...]
+"""Fields of a scene, and what each is chosen from, all alike."""
+EVERYTHING: Among = ()
+MIDDLE: Among = (
+    ("who", ("hero",)),
+    ("newcomer", (False,)),
+    ("action", ("jumps", "waves", "dances", "sits")),
+    ("framing", ("medium",)),
+    ("move", ("still",)),
+    ("x0", (0.5,)),
+    ("facing", (1,)),
+)
+"""The hero alone, in the middle of the picture: a part of the world that very small models can learn. Of all of
+it they learn the places and no heroes."""
 _TEMPO = {"wide": 1.1, "medium": 0.8}
 """Of a walk that has room."""
 
@@ -56,8 +70,11 @@ class Scene:
         return self.ahead + self.speed * time
 
 
-def random(rng: np.random.Generator, **fixed: Any) -> Scene:
+def random(rng: np.random.Generator, among: Among = EVERYTHING, **fixed: Any) -> Scene:
     """A scene by chance, but for the fields that are fixed.
+
+    Args:
+        among: fields that are chosen from less than all that there is.
 
     Three of ten scenes are close and a quarter is wide; two characters are never framed close, since they
     would not fit. What no text tells is kept small, so that small models can learn the rest: where somebody
@@ -76,6 +93,7 @@ def random(rng: np.random.Generator, **fixed: Any) -> Scene:
     drawn["newcomer"] = bool(rng.random() < 0.2) and (drawn | fixed)["who"] == "hero"
     two = (drawn | fixed)["who"] == "both" or (drawn | fixed)["newcomer"]
     drawn["framing"] = _one(rng, FRAMINGS, (0.35, 0.65, 0) if two else (0.2, 0.35, 0.45))
+    fixed = {name: _one(rng, choices) for name, choices in among} | fixed
     said = drawn | fixed
     near = said["framing"] == "close"
     walks = said["action"] == "walks"

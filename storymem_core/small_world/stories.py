@@ -34,16 +34,19 @@ class Story:
     clips: tuple[Scene, ...]
 
 
-def sample(seed: int) -> Story:
+def sample(seed: int, among: scene.Among = scene.EVERYTHING) -> Story:
     """A story for training: CLIPS scenes with one cast, in places that differ.
 
     In half of the stories two scenes are at home, which is left in between. Six of ten have a friend, who
     comes in, acts beside the hero, and alone. In a third a scene continues the one before, at its tempo or
     another.
+
+    Args:
+        among: what fields of its scenes are chosen from, as in `scene.random`.
     """
     rng = np.random.default_rng((seed, _TRAINING))
     cast = random_cast(rng)
-    return Story(cast, tuple(_scenes(rng, CLIPS, continuations=int(rng.random() < 1 / 3))))
+    return Story(cast, tuple(_scenes(rng, CLIPS, continuations=int(rng.random() < 1 / 3), among=among)))
 
 
 def unseen_cast(seed: int) -> Cast:
@@ -77,12 +80,19 @@ def handwritten() -> dict[str, Script]:
 
 
 def _scenes(
-    rng: np.random.Generator, count: int, *, continuations: int, alone_first: bool = False, **fixed: Any
+    rng: np.random.Generator,
+    count: int,
+    *,
+    continuations: int,
+    alone_first: bool = False,
+    among: scene.Among = scene.EVERYTHING,
+    **fixed: Any,
 ) -> list[Scene]:
     """So many scenes, of which at most `continuations` go on from the scene before.
 
     Args:
         alone_first: the first scene shows the hero and nobody else, in a medium shot.
+        among: what fields are chosen from, as in `scene.random`.
         fixed: of every scene.
     """
     cuts = count - continuations
@@ -93,7 +103,8 @@ def _scenes(
     ]
     if alone_first:
         rows[0]["framing"] = "medium"
-    scenes = [scene.random(rng, **row, **fixed) for row in rows]
+    rows = [{name: value for name, value in row.items() if name not in dict(among)} for row in rows]
+    scenes = [scene.random(rng, among, **row, **fixed) for row in rows]
     # Where a newcomer has come in, the same text would not fit what comes next.
     fit = [index for index, row in enumerate(scenes) if not row.newcomer]
     for index in sorted(rng.permutation(fit)[:continuations], reverse=True):

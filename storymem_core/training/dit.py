@@ -65,7 +65,7 @@ class BaseStage:
         self.identity: Mapping[str, Any] = {
             "dim": recipe.base.dim, "blocks": recipe.base.blocks, "ffn": recipe.base.ffn, "size": recipe.size,
             "stories": len(latents), "shift": recipe.base.shift, "drop_text": recipe.base.drop_text,
-            "first_frame": recipe.base.first_frame,
+            "first_frame": recipe.base.first_frame, "scenes": recipe.scenes,
         }  # fmt: skip
         if name != TRUNK:
             self.identity = {**self.identity, **memory_identity(recipe.lora)}
@@ -147,7 +147,7 @@ def cached(recipe: Recipe, folder: Path, minutes: float | None, device: str) -> 
     place = folder / "latents"
     done = cache(
         partial(load_vae, recipe, folder), place, range(recipe.base.stories), size=recipe.size,
-        length=recipe.length, minutes=minutes, device=_device(device),
+        length=recipe.length, among=recipe.scenes, minutes=minutes, device=_device(device),
     )  # fmt: skip
     return Latents.read(place) if done else None
 

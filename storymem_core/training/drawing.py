@@ -28,7 +28,7 @@ from ..small_models import LATENT_MEAN, LATENT_STD
 from ..small_world import clip, grammar, stories, words
 from ..small_world.looks import Cast
 from ..small_world.owners import Owner
-from ..small_world.scene import FPS, Scene
+from ..small_world.scene import EVERYTHING, FPS, Among, Scene
 from ..wan_shapes import LATENT_CHANNELS
 from . import vae_forward
 
@@ -77,6 +77,7 @@ def cache(
     size: int,
     length: int,
     minutes: float | None = None,
+    among: Among = EVERYTHING,
     device: str = "cpu",
     workers: int | None = None,
 ) -> bool:
@@ -86,6 +87,7 @@ def cache(
         vae: opens the trained VAE; called in each worker, so it must be picklable.
         seeds: of the stories; STORIES to a shard.
         size, length: of the clips.
+        among: what fields of their scenes are chosen from, as in `scene.random`.
         minutes: no shard is begun after so many.
         workers: processes; as many as there are cores if None.
     """
@@ -95,7 +97,7 @@ def cache(
     shards = [seeds[first : first + STORIES] for first in range(0, len(seeds), STORIES)]
     missing = [shard for shard in shards if not shard_path(folder, shard[0]).exists()]
     count = min(workers or _cores(), len(missing))
-    shares = [(vae, folder, missing[k::count], size, length, until, device) for k in range(count)]
+    shares = [(vae, folder, missing[k::count], size, length, among, until, device) for k in range(count)]
     if count == 1:
         _work(*shares[0])
     elif count:
@@ -111,9 +113,9 @@ def shard_path(folder: Path, first_seed: int) -> Path:
     return folder / f"stories_{first_seed:08}.safetensors"
 
 
-def draw(seed: int, size: int, length: int) -> Drawn:
+def draw(seed: int, size: int, length: int, among: Among = EVERYTHING) -> Drawn:
     """A story for training, drawn; the same for the same seed. Nothing is spoiled: no text asks for that."""
-    story = stories.sample(seed)
+    story = stories.sample(seed, among)
     scenes = [replace(scene, spoil="none") for scene in story.clips]
     rng = np.random.default_rng((seed, size, length))
     targets = np.sort(rng.permutation(len(scenes))[:TARGETS])
@@ -209,6 +211,7 @@ def _work(
     shards: Sequence[Sequence[int]],
     size: int,
     length: int,
+    among: Among,
     until: float | None,
     device: str,
 ) -> None:
@@ -220,7 +223,7 @@ def _work(
     for seeds in shards:
         if until is not None and time.time() > until:
             break
-        rows = [encode(vae, draw(seed, size, length), grey) for seed in seeds]
+        rows = [encode(vae, draw(seed, size, length, among), grey) for seed in seeds]
         with replacing(shard_path(folder, seeds[0])) as path:
             save_file({name: torch.stack([row[name] for row in rows]).contiguous() for name in rows[0]}, path)
     torch.set_num_threads(threads)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
+from ..small_world.scene import EVERYTHING, MIDDLE, Among
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -155,6 +157,7 @@ class Recipe:
     """A size: square frames of `size` pixels, clips of `length` frames, all stages.
 
     `full` is the schedule of each expert where all of its weights learn memory, in place of an adapter.
+    `scenes` is what of the world the diffusion models learn (`small_world.scene.random`); the VAE sees all.
     """
 
     name: str
@@ -164,6 +167,7 @@ class Recipe:
     lora: LoraRecipe
     full: Schedule
     length: int = 17
+    scenes: Among = EVERYTHING
 
 
 _VAE = Schedule(
@@ -188,12 +192,13 @@ TINY = Recipe(
     ),
     base=BaseRecipe(
         trunk=Schedule(steps=14000, batch=16, lr=1e-3),
-        reader=Schedule(steps=10000, batch=16, lr=8e-4),
+        reader=Schedule(steps=12000, batch=16, lr=8e-4),
         expert=Schedule(steps=300, batch=16, lr=2e-4, warmup=50),
-        stories=1024,
+        stories=1536,
     ),
-    lora=LoraRecipe(Schedule(steps=400, batch=16, lr=5e-4, warmup=50), memory=8),
+    lora=LoraRecipe(Schedule(steps=400, batch=16, lr=5e-4, warmup=50), memory=4),
     full=Schedule(steps=400, batch=16, lr=2e-4, warmup=50),
+    scenes=MIDDLE,
 )
 SMALL = Recipe(
     name="small",

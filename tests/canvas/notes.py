@@ -12,11 +12,11 @@ Press **Run**. Every shot sees the memory of the shots before it: up to three ke
 three for ever, the newest sliding through. Shots appear one by one on **Story Loop**, then the film.
 
 - The hero's looks are **not in the text**: one picture tells them, and memory carries them through the film.
-- The film, its shots, keyframes and contact sheet are in the output folder, in *The Long Way Home*.
+- The film, its shots, keyframes and contact sheet are in the output folder, in *Hello, World*.
 - Run it again: every shot is found there, nothing is computed. Change one prompt: only that shot and those
   that saw it are made again.
 - The models are small, of Wan2.2's own architecture, and know one drawn world: *the hero*, nine places, three
-  times of day, six things to do. For all else open the template *story_wan22*.
+  times of day, and to jump, wave, dance or sit. For all else open the template *story_wan22*.
 """,
     480,
 )

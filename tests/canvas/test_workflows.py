@@ -73,7 +73,7 @@ def test_it_runs_from_the_page_and_its_nodes_show_their_work(canvas, name, last)
     assert shown[last].video
     assert all("rslora" in shown[id].report for id in loras(graph))
     if name == "story_demo":
-        assert "The Long Way Home: 8 shots" in shown["1"].report
+        assert "Hello, World: 8 shots" in shown["1"].report
     else:
         # Keyframes of shot 1, and behind the hero the same pictures as the memory of both experts of shot 2.
         assert shown["12"].pictures == shown["14"].pictures == 1 <= shown["18"].pictures
