@@ -26,7 +26,8 @@ from typing import Any
 
 # Letters of scripts without spaces between words; then what continues a word: letters, accents, hyphens.
 _UNSPACED = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
-_JOINED = rf"[^\W{_UNSPACED}]|[\u0300-\u036f-]"
+_LETTER = rf"[^\W{_UNSPACED}]"
+_JOINT = r"[\u0300-\u036f-]"
 _POSSESSIVE = re.compile(r"['’]s\b|(?<=[sxz])['’](?=\s+\w)")
 _CLOSED = re.compile(r"[\"']|\s*(?:[^\w\s(\[{\"'“‘«]|$)")
 _SENTENCE_END = ".!?…。！？"
@@ -101,8 +102,15 @@ def _mentions(prompt: str, cast: Mapping[str, Character]) -> dict[str, list[re.M
     """Each name that is mentioned -> all its places."""
     if not cast:
         return {}
-    names = "|".join(map(re.escape, sorted(cast, key=len, reverse=True)))
+    names = "|".join(map(_alone, sorted(cast, key=len, reverse=True)))
     found: dict[str, list[re.Match[str]]] = {}
-    for place in re.finditer(rf"(?<!{_JOINED})(?:{names})(?!{_JOINED})", prompt):
+    for place in re.finditer(names, prompt):
         found.setdefault(place[0], []).append(place)
     return found
+
+
+def _alone(name: str) -> str:
+    """The pattern of a name as a word of its own: a letter beside it is another word's only if it could be
+    the name's own, so "小" stands alone in "A小", as "A" does."""
+    before, after = (f"{_LETTER}|{_JOINT}" if re.match(_LETTER, end) else _JOINT for end in (name[:1], name[-1:]))
+    return rf"(?<!{before}){re.escape(name)}(?!{after})"

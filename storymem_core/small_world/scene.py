@@ -10,6 +10,7 @@ import numpy as np
 
 from .actions import ACTIONS, PACE, Action
 from .camera import FRAMINGS, MOVES
+from .parts import EVERYTHING, Among
 from .places import FIXED_PLACES, TIMES
 
 FPS = 16
@@ -18,20 +19,6 @@ GAP = 0.38
 """How far the friend stands behind the hero, in world units."""
 SPOILS = ("none", "blur", "flash")
 WHO = ("hero", "friend", "both")
-Among = tuple[tuple[str, tuple[Any, ...]], ...]
-"""Fields of a scene, and what each is chosen from, all alike."""
-EVERYTHING: Among = ()
-MIDDLE: Among = (
-    ("who", ("hero",)),
-    ("newcomer", (False,)),
-    ("action", ("jumps", "waves", "dances", "sits")),
-    ("framing", ("medium",)),
-    ("move", ("still",)),
-    ("x0", (0.5,)),
-    ("facing", (1,)),
-)
-"""The hero alone, in the middle of the picture: a part of the world that very small models can learn. Of all of
-it they learn the places and no heroes."""
 _TEMPO = {"wide": 1.1, "medium": 0.8}
 """Of a walk that has room."""
 

@@ -13,6 +13,7 @@ from ..errors import StoryMemError
 from ..script import Script, Shot
 from . import grammar, scene
 from .looks import Cast, random_cast
+from .parts import EVERYTHING, Among
 from .places import FIXED_PLACES
 from .scene import Scene
 
@@ -34,7 +35,7 @@ class Story:
     clips: tuple[Scene, ...]
 
 
-def sample(seed: int, among: scene.Among = scene.EVERYTHING) -> Story:
+def sample(seed: int, among: Among = EVERYTHING) -> Story:
     """A story for training: CLIPS scenes with one cast, in places that differ.
 
     In half of the stories two scenes are at home, which is left in between. Six of ten have a friend, who
@@ -85,7 +86,7 @@ def _scenes(
     *,
     continuations: int,
     alone_first: bool = False,
-    among: scene.Among = scene.EVERYTHING,
+    among: Among = EVERYTHING,
     **fixed: Any,
 ) -> list[Scene]:
     """So many scenes, of which at most `continuations` go on from the scene before.

@@ -28,7 +28,8 @@ from ..small_models import LATENT_MEAN, LATENT_STD
 from ..small_world import clip, grammar, stories, words
 from ..small_world.looks import Cast
 from ..small_world.owners import Owner
-from ..small_world.scene import EVERYTHING, FPS, Among, Scene
+from ..small_world.parts import EVERYTHING, Among
+from ..small_world.scene import FPS, Scene
 from ..wan_shapes import LATENT_CHANNELS
 from . import vae_forward
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
-from ..small_world.scene import EVERYTHING, MIDDLE, Among
+from ..small_world.parts import EVERYTHING, MIDDLE, Among
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ TINY = Recipe(
         ),
     ),
     base=BaseRecipe(
-        trunk=Schedule(steps=14000, batch=16, lr=1e-3),
+        trunk=Schedule(steps=6000, batch=16, lr=1e-3),
         reader=Schedule(steps=12000, batch=16, lr=8e-4),
         expert=Schedule(steps=300, batch=16, lr=2e-4, warmup=50),
         stories=1536,

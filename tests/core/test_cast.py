@@ -60,6 +60,12 @@ def test_names_within_looks_are_left_alone():
     assert described("Ann.", cast) == "Ann, the sister of Bob."
 
 
+def test_scripts_without_spaces_need_no_gap_on_either_side():
+    cast = {"A": Character("x"), "小": Character("y")}
+    assert described("A小", cast) == "A, x,小, y"
+    assert described("小A", cast) == "小, y,A, x"
+
+
 names = st.text("ABé小", min_size=1, max_size=3)
 prompts = st.text("ABé小 .,'s(", max_size=24)
 casts = st.dictionaries(names, st.sampled_from("xyz").map(lambda x: Character(f"{x} {x}")), max_size=4)

@@ -10,7 +10,7 @@ from storymem_core import script as scripts
 from storymem_core import story
 from storymem_core.errors import StoryMemError
 from storymem_core.small_world import clip, grammar, stories
-from storymem_core.small_world.scene import MIDDLE
+from storymem_core.small_world.parts import MIDDLE
 from storymem_core.vocabulary import split
 
 SAMPLES = [stories.sample(seed) for seed in range(600)]
