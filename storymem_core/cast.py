@@ -112,5 +112,7 @@ def _mentions(prompt: str, cast: Mapping[str, Character]) -> dict[str, list[re.M
 def _alone(name: str) -> str:
     """The pattern of a name as a word of its own: a letter beside it is another word's only if it could be
     the name's own, so "小" stands alone in "A小", as "A" does."""
-    before, after = (f"{_LETTER}|{_JOINT}" if re.match(_LETTER, end) else _JOINT for end in (name[:1], name[-1:]))
+    before, after = (
+        f"{_LETTER}|{_JOINT}" if re.match(_LETTER, end) else _JOINT for end in (name[:1], name[-1:])
+    )
     return rf"(?<!{before}){re.escape(name)}(?!{after})"

@@ -16,5 +16,5 @@ MIDDLE: Among = (
     ("x0", (0.5,)),
     ("facing", (1,)),
 )
-"""The hero alone, in the middle of the picture: a part of the world that very small models can learn. Of all of
-it they learn the places and no heroes."""
+"""The hero alone, in the middle of the picture: a part of the world that very small models can learn. Of all
+of it they learn the places and no heroes."""

@@ -18,7 +18,7 @@ PICTURES = 3
 
 
 class Shown(NamedTuple):
-    """How far a shot's hero is from the asked one and from the other, and whether its place and time are right."""
+    """How far a shot's hero is from the asked one and from the other; whether place and time are right."""
 
     asked: float
     other: float
