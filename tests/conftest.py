@@ -52,13 +52,14 @@ def full_server(comfyui: Path, models: Path, tmp_path_factory: pytest.TempPathFa
     """A server that knows every node and finds every file of every graph: small ones, the others empty."""
     from runner import graphs
     from runner.server import PACK, Server
+    from storymem_core.weights import SHIPPED
     from tests import small_files
     from tests.model_files import named, with_placeholders
 
     files = (REPOSITORY / "workflows" / "api").glob("*.json")
     every_node = {f"{file.stem} {id}": node for file in files for id, node in graphs.load(file).items()}
     folder = with_placeholders(models, every_node, tmp_path_factory.mktemp("models"))
-    small_files.fill(folder, named(every_node))
+    small_files.fill(folder, named(every_node) - set(SHIPPED))
     packs = {**PACK, "ComfyUI-GGUF": GGUF_PACK}
     with Server(comfyui, folder, tmp_path_factory.mktemp("output"), packs=packs, cpu=True) as server:
         small_files.inputs(server.input, comfyui)

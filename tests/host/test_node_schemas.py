@@ -17,6 +17,7 @@ IDS = (
     "StoryMemStoryProject",
     "StoryMemStoryLoopOpen", "StoryMemStoryLoopClose", "StoryMemStoryLoopShot", "StoryMemStoryLoopKeep",
     "StoryMemStoryLoopNext", "StoryMemGivenClip", "StoryMemFilmExport",
+    "StoryMemSmallWorldHero",
 )  # fmt: skip
 SOCKETS = {
     "CLIP_VISION",
