@@ -222,8 +222,8 @@ are the high-noise expert's: at shift 4, 3 of 8 (13 of 40) lie above the boundar
 
 HERO = Note(
     "A hero",
-    """**The memory begins with a picture** of the hero: the oldest memory, which every shot sees. These small
-models cannot make up a face of their own. Another *seed* draws another hero.
+    """**The memory begins with a picture** of the hero: the oldest memory, which every shot sees. Without it
+the small models make up a blurred one of their own. Another *seed* draws another hero.
 """,
     300,
 )

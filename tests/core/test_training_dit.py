@@ -13,8 +13,21 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from storymem_core.errors import StoryMemError
+from storymem_core.small_world.parts import MIDDLE
+from storymem_core.small_world.stories import Story, sample
 from storymem_core.text_encoder import features
-from storymem_core.training import checkpoints, dit, journal, layout, loop, objective, probe, text, vae
+from storymem_core.training import (
+    checkpoints,
+    dit,
+    drawing,
+    journal,
+    layout,
+    loop,
+    objective,
+    probe,
+    text,
+    vae,
+)
 from storymem_core.training.data import Latents, Mix
 from storymem_core.training.recipes import TINY, Recipe, Schedule
 
@@ -148,3 +161,15 @@ def test_a_probe_weighs_characters_alone(tmp_path: Path):
     # Where nothing is a character's, all weighs alike: other figures.
     bare = replace(latents, characters=torch.zeros_like(latents.characters))
     assert latents.characters.any() and probe.probe(model, bare, "low") != plain
+
+
+def test_stories_are_drawn_of_the_recipes_part_of_the_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    asked: list[Any] = []
+
+    def told(seed: int, among: Any) -> Story:
+        asked.append(among)
+        return sample(seed, among)
+
+    monkeypatch.setattr(drawing.stories, "sample", told)
+    assert dit.cached(replace(MINI, scenes=MIDDLE), with_vae(tmp_path), None, "cpu") is not None
+    assert asked == [MIDDLE] * MINI.base.stories

@@ -11,7 +11,7 @@ from benchmarks.hero_shots import demo, made
 from benchmarks.hero_shots.asked import LENGTH, Asked, ask
 from storymem_core.shot import Settings
 from storymem_core.small_world.measure import see
-from storymem_core.weights import FOLDER, SHIPPED
+from storymem_core.weights import FOLDER
 
 STORIES = range(6)
 PICTURES = 3
@@ -58,9 +58,3 @@ def test_memory_tells_who_is_seen(shown):
 
 def test_the_text_tells_where(shown):
     assert all(row[Shown._fields.index("place")] >= 5 / 6 for row in shown.values())
-
-
-def test_they_are_small_enough_for_a_repository():
-    sizes = [(FOLDER / name).stat().st_size for name in SHIPPED]
-    assert max(sizes) <= 15e6
-    assert sum(sizes) <= 45e6
