@@ -31,7 +31,7 @@ def needed(arguments: Arguments) -> Installation | Existing:
         return installation.with_tests_on(arguments.host)
     if arguments.command in ("test", "mutants"):
         return installation.with_tests()
-    if arguments.command == "train":
+    if arguments.command in ("train", "bench"):  # a benchmark trains
         return installation.with_training()
     return installation.full()
 

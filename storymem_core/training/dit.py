@@ -1,9 +1,6 @@
-"""Stage `base`: a diffusion model that knows text and start frames, then memory; then its two experts.
+"""Stage `base`: a diffusion model that knows text and start frames, and no memory; then its two experts.
 
-A trunk learns all noise levels without memory. The reader goes on from it with memory, by all weights: at
-this size an adapter alone is behind them from the first steps on, and where characters weigh no more than
-places it learns to overlook memory. Both experts start from the reader and end on their own range, high or
-low.
+A trunk learns all noise levels. Both experts start from it and end on their own range, high or low.
 """
 
 from __future__ import annotations
@@ -26,7 +23,7 @@ from . import checkpoints, text
 from .data import Latents, Mix
 from .drawing import cache
 from .loop import train
-from .objective import Range, memory_identity, memory_mix, ranges, velocity_loss
+from .objective import Range, ranges, velocity_loss
 from .probe import films, probe
 from .recipes import Recipe, Schedule
 from .rope import with_memory_rope
@@ -35,11 +32,11 @@ from .vae import load_vae
 INPUT_CHANNELS = 36
 HEAD = 128
 """Channels of an attention head, in all of Wan's models."""
-TRUNK, READER = "trunk", "reader"
+TRUNK = "trunk"
 UNSEEN = 32
 """Stories that are not trained on: the last ones."""
 LAYOUTS = {"m2v": 0.5, "mi2v": 0.375, "mm2v": 0.125}
-"""Of the trunk: half of the shots are given frames (`BaseRecipe.first_frame`)."""
+"""Of shots: half of them are given frames (`BaseRecipe.first_frame`)."""
 _WORTH_COMPILING = 500
 """Steps: compiling takes half a minute and makes a step on a CPU a quarter shorter."""
 
@@ -58,26 +55,19 @@ class BaseStage:
     ):
         self.name, self.recipe, self.span, self.vae = name, recipe, span, vae
         self.model = model
-        self.batch = {TRUNK: recipe.base.trunk, READER: recipe.base.reader}.get(
-            name, recipe.base.expert
-        ).batch
+        self.batch = (recipe.base.trunk if name == TRUNK else recipe.base.expert).batch
         self.latents, self.unseen = split(latents)
         self.identity: Mapping[str, Any] = {
             "dim": recipe.base.dim, "blocks": recipe.base.blocks, "ffn": recipe.base.ffn, "size": recipe.size,
             "stories": len(latents), "shift": recipe.base.shift, "drop_text": recipe.base.drop_text,
             "first_frame": recipe.base.first_frame, "scenes": recipe.scenes,
         }  # fmt: skip
-        if name != TRUNK:
-            self.identity = {**self.identity, **memory_identity(recipe.lora)}
 
     def loss(self, model: nn.Module, step: int, generator: torch.Generator) -> dict[str, Tensor]:
-        """The velocity's error on shots, the trunk's without memory."""
+        """The velocity's error on shots without memory."""
         base = self.recipe.base
-        if self.name == TRUNK:
-            given = {name: share * base.first_frame / 0.5 for name, share in LAYOUTS.items() if name != "m2v"}
-            mix = Mix({"m2v": 1 - base.first_frame, **given}, drop_text=base.drop_text)
-        else:
-            mix = memory_mix(self.recipe.lora, generator)
+        given = {name: share * base.first_frame / 0.5 for name, share in LAYOUTS.items() if name != "m2v"}
+        mix = Mix({"m2v": 1 - base.first_frame, **given}, drop_text=base.drop_text)
         shots = self.latents.shots(self.batch, mix, generator)
         return {"loss": velocity_loss(model, shots, self.span, base.shift, generator)}
 
@@ -94,9 +84,9 @@ class BaseStage:
 def train_base(
     recipe: Recipe, folder: Path, minutes: float | None = None, *, seed: int = 0, device: str = ""
 ) -> bool:
-    """Draw and encode the stories, train trunk, reader and both experts; each goes on where it stopped.
+    """Draw and encode the stories, train the trunk and both experts; each goes on where it stopped.
 
-    Writes `folder`/latents and `folder`/base/{trunk,reader,low,high}.
+    Writes `folder`/latents and `folder`/base/{trunk,low,high}.
 
     Args:
         recipe: of the size.
@@ -117,12 +107,11 @@ def train_base(
         return False
     base, vae = recipe.base, load_vae(recipe, folder)
     whole = Range("low", 0.0, 1.0)
-    experts = [(span.expert, READER, span, base.expert) for span in ranges(base.boundary)]
-    parts = [(TRUNK, None, whole, base.trunk), (READER, TRUNK, whole, base.reader), *experts]
-    for name, before, span, schedule in parts:
+    experts = [(span.expert, span, base.expert) for span in ranges(base.boundary)]
+    for name, span, schedule in [(TRUNK, whole, base.trunk), *experts]:
         model = transformer(recipe, seed)
-        if before is not None:
-            model.load_state_dict(checkpoints.averages(folder / "base" / before))
+        if name != TRUNK:
+            model.load_state_dict(checkpoints.averages(folder / "base" / TRUNK))
         stage = BaseStage(name, prepared(model, schedule, device), latents, vae, recipe, span)
         result = train(stage, folder / "base" / name, schedule, seed=seed, minutes=left(until), device=device)
         if not result.finished:

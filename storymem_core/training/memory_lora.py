@@ -6,7 +6,7 @@ Stage `full` trains all weights instead, to be compared with: what does an adapt
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,21 @@ from torch import Tensor, nn
 
 from . import checkpoints
 from .adapter import with_adapter
-from .data import Latents
+from .data import Latents, Mix
 from .dit import cached, left, load_expert, prepared, split
 from .loop import train
-from .objective import Range, memory_identity, memory_mix, ranges, velocity_loss
+from .objective import Range, ranges, velocity_loss
 from .probe import films, probe
-from .recipes import Recipe, Schedule
+from .recipes import LoraRecipe, Recipe, Schedule
 from .vae import load_vae
 
 LORA, FULL = "lora", "full"
 """The stages, and their folders."""
+LAYOUTS = {"m2v": 0.6, "mi2v": 0.25, "mm2v": 0.15}
+WITHOUT = 0.1
+"""Share of the batches without memory: a shot may have none."""
+_NO_IDENTITY = ("schedule", "second", "checkpointing")
+"""Of a recipe: what a checkpoint need not share, or tells elsewhere."""
 
 
 class MemoryStage:
@@ -37,15 +42,13 @@ class MemoryStage:
         self.name, self.recipe, self.span, self.vae = f"{name}-{span.expert}", recipe, span, vae
         self.model = model
         self.latents, self.unseen = split(latents)
-        self.identity: Mapping[str, Any] = {
-            "rank": lora.rank, "alpha": lora.alpha, "loss_on_memory": lora.loss_on_memory,
-            "size": recipe.size, "stories": len(latents), **memory_identity(lora),
-        }  # fmt: skip
+        told = {key: value for key, value in vars(lora).items() if key not in _NO_IDENTITY}
+        self.identity: Mapping[str, Any] = {"size": recipe.size, "stories": len(latents), **told}
 
     def loss(self, model: nn.Module, step: int, generator: torch.Generator) -> dict[str, Tensor]:
-        """The velocity's error on shots with memory, see `memory_mix`."""
+        """The velocity's error on shots with memory, see `mix`."""
         lora = self.recipe.lora
-        shots = self.latents.shots(lora.schedule.batch, memory_mix(lora, generator), generator)
+        shots = self.latents.shots(lora.schedule.batch, mix(lora, generator), generator)
         shift = self.recipe.base.shift
         error = velocity_loss(model, shots, self.span, shift, generator, on_memory=lora.loss_on_memory)
         return {"loss": error}
@@ -87,19 +90,29 @@ def train_lora(
             model.load_state_dict(checkpoints.averages(folder / LORA / "low"), strict=False)
         return model
 
-    return _train_both(LORA, recipe.lora.schedule, adapted, recipe, folder, minutes, seed, device)
+    lora = recipe.lora
+    schedules = (lora.schedule, lora.second or lora.schedule)
+    return _train_both(LORA, schedules, adapted, recipe, folder, minutes, seed, device)
 
 
 def train_full(
     recipe: Recipe, folder: Path, minutes: float | None = None, *, seed: int = 0, device: str = ""
 ) -> bool:
     """The same with all weights of both experts, under `folder`/full/{low,high}; see `train_lora`."""
-    return _train_both(FULL, recipe.full, lambda _, model: model, recipe, folder, minutes, seed, device)
+    schedules = (recipe.full, recipe.full)
+    return _train_both(FULL, schedules, lambda _, model: model, recipe, folder, minutes, seed, device)
+
+
+def mix(lora: LoraRecipe, generator: torch.Generator) -> Mix:
+    """What a batch is: the same number of memory frames for all its shots, 1 to `lora.memory`."""
+    without, near, choice = torch.rand(3, generator=generator).tolist()
+    memory = 0 if without < WITHOUT else 1 + int(choice * lora.memory)
+    return Mix(LAYOUTS, memory, lora.drop_text, near=near < lora.near, on_characters=lora.on_characters)
 
 
 def _train_both(
     name: str,
-    schedule: Schedule,
+    schedules: Sequence[Schedule],
     learning: Callable[[str, Any], Any],
     recipe: Recipe,
     folder: Path,
@@ -114,7 +127,7 @@ def _train_both(
     if latents is None:
         return False
     vae = load_vae(recipe, folder)
-    for span in ranges(recipe.base.boundary):
+    for span, schedule in zip(ranges(recipe.base.boundary), schedules, strict=True):
         model = learning(span.expert, experts[span.expert])
         if recipe.lora.checkpointing:
             model.enable_gradient_checkpointing()

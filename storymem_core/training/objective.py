@@ -5,19 +5,12 @@ Stages differ in what of the model is trained and in which shots they see; this 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from . import layout
-from .data import Mix
-from .recipes import LoraRecipe
-
-LAYOUTS = {"m2v": 0.6, "mi2v": 0.25, "mm2v": 0.15}
-"""Of all that learns memory."""
-WITHOUT = 0.1
-"""Share of its batches without memory: a shot may have none."""
 
 
 class Range(NamedTuple):
@@ -31,19 +24,6 @@ class Range(NamedTuple):
 def ranges(boundary: float) -> tuple[Range, ...]:
     """Both experts, in the order of their training."""
     return Range("low", 0.0, boundary), Range("high", boundary, 1.0)
-
-
-def memory_mix(lora: LoraRecipe, generator: torch.Generator) -> Mix:
-    """What a batch that learns memory is: the same number of memory frames for all, 1 to `lora.memory`."""
-    without, near, choice = torch.rand(3, generator=generator).tolist()
-    memory = 0 if without < WITHOUT else 1 + int(choice * lora.memory)
-    return Mix(LAYOUTS, memory, lora.drop_text, near=near < lora.near, on_characters=lora.on_characters)
-
-
-def memory_identity(lora: LoraRecipe) -> dict[str, Any]:
-    """What a run that learns memory must share to be resumed."""
-    names = ("memory", "spacing", "drop_text", "near", "on_characters")
-    return {name: getattr(lora, name) for name in names}
 
 
 def velocity(model: nn.Module, shots: layout.Shots, t: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:

@@ -23,17 +23,21 @@ ALL_BUT_PLACES = 1000.0
 """Weight of characters in a probe: memory tells little else, and places would hide it."""
 
 
-def probe(model: nn.Module, unseen: Latents, expert: str) -> dict[str, float]:
+def probe(model: nn.Module, unseen: Latents, expert: str, count: int = 0) -> dict[str, float]:
     """Losses on one fixed batch at one t: without memory, with its story's own, with another story's.
 
     Memory is read as soon as the second is below the first and the third above it.
+
+    Args:
+        count: of shots; 0 for a log's few.
     """
+    count = count or SHOTS
     found = {}
     for name, (memory, strange) in CASES.items():
         generator = torch.Generator().manual_seed(0)
         mix = Mix({"m2v": 1.0}, memory=memory, strange=strange, on_characters=ALL_BUT_PLACES)
-        shots = unseen.shots(SHOTS, mix, generator)
-        t = torch.full((SHOTS,), T[expert])
+        shots = unseen.shots(count, mix, generator)
+        t = torch.full((count,), T[expert])
         output, target = velocity(model, shots, t, noise(shots, torch.Generator().manual_seed(1)))
         found[f"probe_{name}"] = float(loss(shots, output, target))
     return found

@@ -1,4 +1,4 @@
-"""Stage 1: the VAE, on pictures first, then on longer and longer clips.
+"""Stage 1: the VAE, on pictures first, then on longer and longer clips; its decoder alone comes last.
 
 A picture costs a twentieth of a clip and teaches nearly all: with one frame only the last slice in time of
 each kernel is used. The layers that join and split frames therefore start as averages and copies, so that
@@ -25,21 +25,19 @@ from ..disk import replacing
 from ..errors import StoryMemError
 from ..frames import latent_frames
 from ..wan_shapes import LATENT_CHANNELS
-from .drawings import FRESH, draw, drawings
+from . import vae_clips
+from .decoder import DECODER, DecoderStage
+from .drawings import FRESH, draw, kept
 from .leveling import level, moments
 from .loop import train
-from .recipes import Phase, Recipe, VaePart, VaeRecipe
+from .recipes import Phase, Recipe, Schedule, VaePart, VaeRecipe
 from .vae_forward import Autoencoder, decode, encode
 
 FILE = "vae.safetensors"
 _PROBED, _MEASURED = 2, 40
 """Fresh stories that the log's PSNR and the latents' statistics are taken from."""
-_CHARACTERS = 4.0
-"""Weight of a character's pixel beyond a place's: places are few, soon learned, and most of a frame."""
 _AT_CHARACTERS = 0.8
 """Share of the crops that are centred on a character's pixel."""
-_ABSOLUTE = 0.1
-"""Weight of the absolute error beside the squared one: edges and flat colours become clean sooner."""
 
 
 class Vae(nn.Module):
@@ -67,8 +65,9 @@ class VaeStage:
     def __init__(self, recipe: Recipe, part: str, model: Vae, clips: np.ndarray, fresh: np.ndarray):
         self.name = f"vae_{part}"
         self.recipe, self.part, self.clips = recipe.vae, recipe.vae.parts[part], clips
+        self.vae = model
         self.model: nn.Module = model
-        self.fresh = _tensor(fresh)[:, :3]
+        self.fresh = vae_clips.tensor(fresh)[:, :3]
         told = {key: value for key, value in vars(self.part).items() if key != "schedule"}
         whole = {key: getattr(recipe.vae, key) for key in ("base_dim", "size_weight", "stories")}
         self.identity: Mapping[str, Any] = {"size": recipe.size, **whole, **told}
@@ -77,7 +76,7 @@ class VaeStage:
         """Squared and absolute error of clips in -1..1, most where characters are, and the latents' size."""
         now = phase(self.part, step)
         drawn = self._batch(now, generator).to(_device(model))
-        clips, weight = drawn[:, :3], 1 + _CHARACTERS * (drawn[:, 3:] > 0)
+        clips, weight = drawn[:, :3], vae_clips.weights(drawn[:, 3:])
         side = clips.shape[-1] // 8
         shape = (now.clips, LATENT_CHANNELS, latent_frames(now.frames), side, side)
         noise = self.part.noise * torch.randn(shape, generator=generator).to(clips)
@@ -85,27 +84,18 @@ class VaeStage:
         means, back = model(clips, noise, halved)
         if halved:
             clips, weight = half(clips), half(weight)
-        error, weight = back.float() - clips, weight / weight.mean()
-        size = means.float().square().mean()
-        lost = (weight * (error.square() + _ABSOLUTE * error.abs())).mean()
-        return {"loss": lost + self.recipe.size_weight * size, "squared": error.square().mean(), "size": size}
+        found, size = vae_clips.errors(back, clips, weight), means.float().square().mean()
+        return {**found, "loss": found["loss"] + self.recipe.size_weight * size, "size": size}
 
     def probe(self, model: nn.Module, step: int) -> dict[str, float]:
         """PSNR on fresh clips, and on their middle frames as pictures."""
         middle = self.fresh[:, :, self.fresh.shape[2] // 2, None]
-        return {"psnr": psnr(model, self.fresh), "psnr_pictures": psnr(model, middle)}
+        vae = self.vae.vae
+        return {"psnr": vae_clips.psnr(vae, self.fresh), "psnr_pictures": vae_clips.psnr(vae, middle)}
 
     def sample(self, model: nn.Module, folder: Path, step: int) -> None:
-        """A picture: drawn frames above what comes back."""
-        from PIL import Image
-
-        clips = self.fresh[:6].to(_device(model))
-        back = torch.cat([model(clip[None])[1].float() for clip in clips])
-        rows = [part[:, :, frame] for frame in (0, -1) for part in (clips, back)]
-        sheet = torch.cat([torch.cat(list(row), -1) for row in rows], -2).clamp(-1, 1)
-        pixels = ((sheet + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
-        with replacing(folder / f"step_{step:07}.png") as path:
-            Image.fromarray(pixels).save(path, "png")
+        """See `vae_clips.sheet`."""
+        vae_clips.sheet(self.vae.vae, self.fresh, folder / f"step_{step:07}.png")
 
     def _batch(self, now: Phase, generator: torch.Generator) -> Tensor:
         """[clips, 4, frames, side, side]."""
@@ -113,7 +103,8 @@ class VaeStage:
         which = torch.randint(clips, (now.clips,), generator=generator).tolist()
         first = torch.randint(starts, (now.clips,), generator=generator).tolist()
         whole = [self.clips[i, start : start + now.frames] for i, start in zip(which, first, strict=True)]
-        return _tensor(np.stack([crop(frames, frames.shape[1] // now.parts, generator) for frames in whole]))
+        crops = [crop(frames, frames.shape[1] // now.parts, generator) for frames in whole]
+        return vae_clips.tensor(np.stack(crops))
 
 
 def train_vae(
@@ -132,22 +123,31 @@ def train_vae(
         Whether it is done: then `FILE` is there and `load_vae` reads it.
     """
     place, ends = folder / "vae", time.monotonic() + 60 * (math.inf if minutes is None else minutes)
-    clips = drawings(place / "drawings.npy", recipe.vae.stories, recipe.size, recipe.length)
-    fresh = draw(FRESH, _PROBED, recipe.size, recipe.length)
+    shape = (recipe.size, recipe.length)
     model = Vae(recipe.vae, seed)
-    for name, part in recipe.vae.parts.items():
+
+    def done(stage: VaeStage | DecoderStage, name: str, schedule: Schedule) -> bool:
         # A part that is done only hands its averaged weights on to the next.
-        stage, left = VaeStage(recipe, name, model, clips, fresh), (ends - time.monotonic()) / 60
-        if not train(stage, place / name, part.schedule, seed=seed, minutes=left, device=device).finished:
+        left = (ends - time.monotonic()) / 60
+        return train(stage, place / name, schedule, seed=seed, minutes=left, device=device).finished
+
+    clips = kept(place / "drawings.npy", lambda: draw(0, recipe.vae.stories, *shape))
+    fresh = draw(FRESH, _PROBED, *shape)
+    for name, part in recipe.vae.parts.items():
+        if not done(VaeStage(recipe, name, model, clips, fresh), name, part.schedule):
             return False
+    stage = DecoderStage(recipe, model.vae, place, draw(FRESH, _PROBED, *shape, recipe.scenes))
+    if not done(stage, DECODER, recipe.vae.decoder.schedule):
+        return False
     finish(model.vae, recipe, place)
     return True
 
 
 def finish(vae: Autoencoder, recipe: Recipe, place: Path) -> None:
     """Level the latents by fresh clips and write the weights."""
-    clips = draw(FRESH + _PROBED, _MEASURED, recipe.size, recipe.length)[..., :3]
-    level(vae.cpu(), *moments(latents(vae, clips)), recipe.vae.fine.noise)
+    clips = draw(FRESH + _PROBED, _MEASURED, recipe.size, recipe.length)
+    means = torch.from_numpy(vae_clips.latents(vae.cpu(), clips)).float()
+    level(vae, *moments([means]), recipe.vae.fine.noise)
     state = {name: tensor.float().contiguous() for name, tensor in vae.state_dict().items()}
     with replacing(place / FILE) as path:
         save_file(state, path)
@@ -167,23 +167,6 @@ def load_vae(recipe: Recipe, folder: Path) -> Autoencoder:
     vae: Autoencoder = AutoencoderKLWan(base_dim=recipe.vae.base_dim, z_dim=LATENT_CHANNELS)
     vae.load_state_dict(load_file(path))
     return vae.eval().requires_grad_(False)
-
-
-@torch.no_grad()
-def latents(vae: Autoencoder, clips: np.ndarray) -> list[Tensor]:
-    """Posterior means [1, 16, t, h, w] of each of some clips uint8 [N, T, H, W, 3]."""
-    device = next(vae.parameters()).device
-    with torch.autocast(device.type, torch.bfloat16):
-        parts = (encode(vae, _tensor(clip[None]).to(device)) for clip in clips)
-        return [part[:, :LATENT_CHANNELS].float().cpu() for part in parts]
-
-
-@torch.no_grad()
-def psnr(model: nn.Module, clips: Tensor) -> float:
-    """Mean over clips [N, 3, T, H, W] in -1..1 of the PSNR, in dB, of what the VAE gives back."""
-    clips = clips.to(_device(model))
-    errors = [(model(clip[None])[1].float().clamp(-1, 1) - clip).square().mean() for clip in clips]
-    return float((10 * torch.log10(4 / torch.stack(errors))).mean())
 
 
 def phase(part: VaePart, step: int) -> Phase:
@@ -228,13 +211,6 @@ def start_still(vae: Autoencoder) -> None:
                 weight[:, :, 1:, 0, 0] += identity[..., None] / 2
         elif name.endswith("time_conv.bias"):
             weight.zero_()
-
-
-def _tensor(clips: np.ndarray) -> Tensor:
-    """uint8 [N, T, H, W, C] -> float [N, C, T, H, W]: colours in -1..1, and above 0 where a character is."""
-    tensor = torch.from_numpy(np.array(clips)).permute(0, 4, 1, 2, 3).float()
-    tensor[:, :3] = tensor[:, :3] / 127.5 - 1
-    return tensor
 
 
 def _device(model: nn.Module) -> torch.device:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from test_training_dit import MINI, with_vae
+from test_training_dit import MINI, SHORT, with_vae
 
 from storymem_core.errors import StoryMemError
 from storymem_core.training import checkpoints, dit, export, journal, loop, memory_lora, objective, probe
@@ -58,12 +58,16 @@ def test_the_stage_ends_with_two_adapters_that_can_be_exported(
 
     monkeypatch.setattr(memory_lora, "train", train)
     dit.train_base(MINI, with_vae(tmp_path), device="cpu")
-    assert memory_lora.train_lora(MINI, tmp_path, device="cpu")
+    second = replace(SHORT, steps=3)
+    recipe = replace(MINI, lora=replace(MINI.lora, second=second))
+    assert memory_lora.train_lora(recipe, tmp_path, device="cpu")
     low, high = (checkpoints.averages(tmp_path / "lora" / expert) for expert in ("low", "high"))
     assert len(export.peft_lora(low)) == 20
     assert not began["low"].any() and torch.equal(began["high"], low[b])
     assert low[b].any() and not torch.equal(low[b], high[b])
-    assert {"probe_none", "probe_own", "probe_strange"} <= journal.read(tmp_path / "lora" / "high")[-1].keys()
+    logs = [journal.read(tmp_path / "lora" / expert) for expert in ("low", "high")]
+    assert [log[-1]["step"] for log in logs] == [4, 3]
+    assert {"probe_none", "probe_own", "probe_strange"} <= logs[1][-1].keys()
 
 
 def test_the_stage_full_trains_every_weight_of_both_experts(tmp_path: Path):
@@ -90,6 +94,9 @@ def test_memory_frames_differ_from_step_to_step_and_count_in_the_loss_if_asked(t
             float(stage.loss(model, step, torch.Generator().manual_seed(step))["loss"]) for step in range(60)
         ]
     assert {*seen} == set(range(MINI.lora.memory + 1)) and 1 <= seen.count(0) <= 9
+    mixes = [memory_lora.mix(MINI.lora, torch.Generator().manual_seed(step)) for step in range(60)]
+    assert 2 <= sum(mix.near for mix in mixes) <= 25
+    assert all(mix.on_characters == MINI.lora.on_characters > 0 for mix in mixes)
     differ = [a != pytest.approx(b, rel=1e-5) for a, b in zip(losses[False], losses[True], strict=True)]
     assert differ == [count > 0 for count in seen]
 

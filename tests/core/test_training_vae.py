@@ -11,9 +11,10 @@ import torch
 
 from storymem_core.errors import StoryMemError
 from storymem_core.small_models import LATENT_MEAN, LATENT_STD
-from storymem_core.training import checkpoints, journal, leveling, loop, vae
+from storymem_core.small_world.parts import MIDDLE
+from storymem_core.training import checkpoints, decoder, journal, leveling, loop, vae, vae_clips
 from storymem_core.training.drawings import draw
-from storymem_core.training.recipes import TINY, Phase, VaeRecipe
+from storymem_core.training.recipes import TINY, DecoderPart, Phase, VaeRecipe
 from storymem_core.training.vae_forward import decode, encode
 
 FEW = replace(TINY.vae.coarse.schedule, steps=4, warmup=1, precision="no", checkpoint_every=2, probe_every=4)
@@ -21,7 +22,8 @@ COARSE = replace(
     TINY.vae.coarse, schedule=FEW, phases=(Phase(0.5, 2, 1, 2), Phase(0.25, 1, 5), Phase(0.25, 1, 17))
 )
 FINE = replace(TINY.vae.fine, schedule=replace(FEW, steps=2), phases=(Phase(1, 1, 5),))
-SMALLEST = replace(TINY, size=32, vae=VaeRecipe(COARSE, FINE, base_dim=8, stories=1))
+DECODER = DecoderPart(replace(FEW, steps=2), noise=0.03, stories=1, others=1)
+SMALLEST = replace(TINY, size=32, vae=VaeRecipe(COARSE, FINE, DECODER, base_dim=8, stories=1))
 
 
 @pytest.fixture(scope="module")
@@ -90,24 +92,66 @@ def test_the_stage_goes_on_where_it_stopped_and_ends_with_weights_for_the_others
     monkeypatch.setattr(vae, "_PROBED", 1)
     with pytest.raises(StoryMemError, match="the VAE is not trained yet"):
         vae.load_vae(SMALLEST, tmp_path)
-    began = []
+    began = {}
 
     def train(stage, *args, **options):
-        began.append(stage.model.vae.quant_conv.weight.detach().clone())
+        began[stage.name] = {name: value.detach().clone() for name, value in stage.model.named_parameters()}
         return loop.train(stage, *args, **options)
 
     monkeypatch.setattr(vae, "train", train)
-    for done in (False, False, False, False, True):
-        assert vae.train_vae(SMALLEST, tmp_path, minutes=0, device="cpu") is done
-    coarse, fine = (journal.read(tmp_path / "vae" / part) for part in ("coarse", "fine"))
+    calls = 1
+    while not vae.train_vae(SMALLEST, tmp_path, minutes=0, device="cpu"):  # a step a call
+        calls += 1
+    assert calls == 6
+    parts = ("coarse", "fine", "decoder")
+    coarse, fine, decoder = (journal.read(tmp_path / "vae" / part) for part in parts)
     assert [row["step"] for row in coarse] == [1, 2, 3, 4] and 0 < coarse[-1]["psnr"] < 40
-    assert [row["step"] for row in fine] == [1, 2]
-    handed_on = checkpoints.averages(tmp_path / "vae" / "coarse")["vae.quant_conv.weight"]
-    assert torch.equal(began[-1], handed_on)
-    assert list((tmp_path / "vae" / "coarse" / "samples").glob("step_0000004.png"))
+    assert [row["step"] for row in fine] == [row["step"] for row in decoder] == [1, 2]
+    assert 0 < decoder[-1]["psnr"] < 40
+    for earlier, later in (("coarse", "fine"), ("fine", "decoder")):
+        handed_on = checkpoints.averages(tmp_path / "vae" / earlier)
+        last = began["vae_decoder"] if later == "decoder" else handed_on
+        assert all(torch.equal(began[f"vae_{later}"][name], handed_on[name]) for name in last)
+    for part, step in zip(parts, (4, 2, 2), strict=True):
+        assert list((tmp_path / "vae" / part / "samples").glob(f"step_{step:07}.png"))
     trained = vae.load_vae(SMALLEST, tmp_path)
     # A few steps leave latents so alike that bf16 tells in them: near, not equal.
-    mean, covariance = leveling.moments(vae.latents(trained, draw(vae.FRESH + 1, 3, 32, 17)[..., :3]))
+    means = vae_clips.latents(trained, draw(vae.FRESH + 1, 3, 32, 17))
+    mean, covariance = leveling.moments([torch.from_numpy(means).float()])
     spread = torch.tensor(LATENT_STD).double()
     assert torch.allclose(mean / spread, torch.tensor(LATENT_MEAN).double() / spread, atol=0.3)
     assert torch.allclose(covariance.diag().sqrt() / spread, torch.ones(16).double(), atol=0.3)
+
+
+def test_the_decoder_learns_alone_from_latents_of_the_scenes(tmp_path):
+    model = vae.Vae(SMALLEST.vae).vae
+    stage = decoder.DecoderStage(SMALLEST, model, tmp_path, draw(vae.FRESH, 1, 32, 17, MIDDLE))
+    trained = {name for name, value in stage.model.named_parameters() if value.requires_grad}
+    assert {name.split(".")[1] for name in trained} == {"decoder", "post_quant_conv"}
+    clips = stage.clips
+    assert len(clips) == len(stage.latents) == 12
+    assert np.array_equal(clips[:6], draw(0, 1, 32, 17, MIDDLE))
+    assert np.array_equal(clips[6:], draw(1, 1, 32, 17))
+    means = encode(model, vae_clips.tensor(clips[8:9])[:, :3])[:, :16]
+    assert torch.allclose(torch.from_numpy(stage.latents[8:9]).float(), means, atol=0.02, rtol=0.05)
+    # Little noise in the latents, little in the loss; none of it where there is none.
+    def loss(noise, seed):
+        stage.part = replace(DECODER, noise=noise)
+        return float(stage.loss(stage.model, 0, torch.Generator().manual_seed(seed))["loss"])
+
+    assert loss(0.0, 1) == loss(0.0, 1) != loss(0.5, 1)
+    assert len({loss(0.0, seed) for seed in range(8)}) > 3
+
+
+def test_errors_weigh_characters_more_and_psnr_is_of_all_pixels(model):
+    clips = torch.zeros(1, 3, 1, 8, 8)
+    character = torch.zeros(1, 1, 1, 8, 8)
+    character[..., :4] = 1
+    off = [torch.where(where, 0.5, 0.0) + clips for where in (character > 0, character == 0)]
+    on_character, on_place = (vae_clips.errors(back, clips, vae_clips.weights(character)) for back in off)
+    assert on_character["squared"] == on_place["squared"] == pytest.approx(0.125)
+    assert on_character["loss"] / on_place["loss"] == pytest.approx(5)
+    clip = torch.rand(1, 3, 5, 32, 32) * 2 - 1
+    back = vae_clips.back(model, clip)
+    expected = 10 * torch.log10(4 / (back - clip).square().mean())
+    assert back.abs().max() <= 1 and vae_clips.psnr(model, clip) == pytest.approx(float(expected))
