@@ -2,8 +2,8 @@
 
 All start from the same trunk and see the same batches at all noise levels, for so few steps that an hour
 will do. Two have the loss on the memory's own slots too. The figures are losses of characters' latents on
-unseen stories, without memory, with their own and with another story's: memory is read as far as the second is
-below the first and the third above it.
+unseen stories, without memory, with their own and with another story's: memory is read as far as the second
+is below the first and the third above it.
 """
 
 from __future__ import annotations
