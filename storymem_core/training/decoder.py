@@ -15,11 +15,14 @@ import torch
 from torch import Tensor, nn
 
 from . import vae_clips
+from .compiling import can_compile
 from .drawings import draw, kept
 from .recipes import Recipe
 from .vae_forward import Autoencoder, decode
 
 DECODER = "decoder"
+_WORTH_COMPILING = 1500
+"""Steps: compiling takes a minute and makes a step on a CPU a third shorter."""
 
 
 class Decoder(nn.Module):
@@ -45,9 +48,10 @@ class DecoderStage:
         vae: trained so far.
         folder: where drawings and their latents are kept.
         fresh: clips to measure it on, uint8 [N, T, H, W, 4].
+        device: "cpu" or another; where it is trained.
     """
 
-    def __init__(self, recipe: Recipe, vae: Autoencoder, folder: Path, fresh: np.ndarray):
+    def __init__(self, recipe: Recipe, vae: Autoencoder, folder: Path, fresh: np.ndarray, device: str):
         self.name = f"vae_{DECODER}"
         self.part = recipe.vae.decoder
         told = {key: value for key, value in vars(self.part).items() if key != "schedule"}
@@ -58,6 +62,8 @@ class DecoderStage:
         self.latents = kept(folder / "scenes_latents.npy", lambda: vae_clips.latents(vae, self.clips))
         self.fresh, self.vae = vae_clips.tensor(fresh)[:, :3], vae
         self.model: nn.Module = Decoder(vae)
+        if device == "cpu" and self.part.schedule.steps >= _WORTH_COMPILING and can_compile():
+            self.model.compile(dynamic=False)
 
     def loss(self, model: nn.Module, step: int, generator: torch.Generator) -> dict[str, Tensor]:
         """The error of clips decoded from noisy latents."""

@@ -6,7 +6,6 @@ A trunk learns all noise levels. Both experts start from it and end on their own
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 from ..frames import latent_frames
 from ..wan_shapes import LATENT_CHANNELS, TEXT_WIDTH
 from . import checkpoints, text
+from .compiling import can_compile
 from .data import Latents, Mix
 from .drawing import cache
 from .loop import train
@@ -183,21 +183,10 @@ def prepared(model: Any, schedule: Schedule, device: str) -> Any:
         return model
     # Sequences are short: plain matrix products beat the flash kernel of CPUs.
     model.set_attention_backend("_native_math")
-    if schedule.steps >= _WORTH_COMPILING and _can_compile():
+    if schedule.steps >= _WORTH_COMPILING and can_compile():
         for block in model.blocks:
             block.compile(dynamic=True)
     return model
-
-
-def _can_compile() -> bool:
-    """Whether there is a C++ compiler here, and all that it needs: found out by using it."""
-    try:
-        torch.compile(lambda x: x.sin() + 1)(torch.zeros(8))
-    except Exception as error:
-        # Whatever it is that lacks, the model is trained all the same, only slower.
-        warnings.warn(f"torch.compile fails here, so training is slower: {error}", stacklevel=2)
-        return False
-    return True
 
 
 def split(latents: Latents) -> tuple[Latents, Latents]:

@@ -149,7 +149,8 @@ class LoraRecipe:
     Attributes:
         schedule: of each expert's adapter.
         second: of the high-noise expert's, which starts from the other one's; None for the same.
-        rank, alpha: rslora, scale alpha / sqrt(rank).
+        rank, alpha: rslora, scale alpha / sqrt(rank). The higher the better (`run.py bench adapters`); 60 is
+            what 45 MB hold beside the pair.
         memory: most memory frames; 1..memory at random.
         spacing: of memory positions (S).
         near: share of batches whose memory may show the shot itself, which tells much and is soon read.
@@ -162,8 +163,8 @@ class LoraRecipe:
 
     schedule: Schedule
     second: Schedule | None = None
-    rank: int = 32
-    alpha: int = 32
+    rank: int = 60
+    alpha: int = 60
     memory: int = 4
     spacing: float = 5.0
     near: float = 0.2
@@ -200,13 +201,13 @@ TINY = Recipe(
     size=64,
     vae=VaeRecipe(
         coarse=VaePart(
-            replace(_VAE, steps=6000),
+            replace(_VAE, steps=5000),
             (Phase(0.45, 16, 1, 2), Phase(0.2, 4, 5, 2), Phase(0.25, 2, 17, 2), Phase(0.1, 1, 17)),
             noise=0.15,
             halved=0.15,
         ),
         fine=VaePart(
-            replace(_VAE, steps=5600, lr=2e-3),
+            replace(_VAE, steps=2500, lr=2e-3),
             (Phase(0.35, 16, 1, 2), Phase(0.35, 2, 17, 2), Phase(0.3, 1, 17)),
             noise=0.03,
             halved=0.0,
@@ -218,8 +219,11 @@ TINY = Recipe(
         expert=Schedule(steps=300, batch=16, lr=2e-4, warmup=50),
         stories=1536,
     ),
-    lora=LoraRecipe(Schedule(steps=400, batch=16, lr=5e-4, warmup=50), memory=4),
-    full=Schedule(steps=400, batch=16, lr=2e-4, warmup=50),
+    lora=LoraRecipe(
+        Schedule(steps=9000, batch=16, lr=1.5e-3),
+        second=Schedule(steps=2500, batch=16, lr=5e-4),
+    ),
+    full=Schedule(steps=9000, batch=16, lr=1.5e-3),
     scenes=MIDDLE,
 )
 SMALL = Recipe(

@@ -136,7 +136,8 @@ def train_vae(
     for name, part in recipe.vae.parts.items():
         if not done(VaeStage(recipe, name, model, clips, fresh), name, part.schedule):
             return False
-    stage = DecoderStage(recipe, model.vae, place, draw(FRESH, _PROBED, *shape, recipe.scenes))
+    fresh = draw(FRESH, _PROBED, *shape, recipe.scenes)
+    stage = DecoderStage(recipe, model.vae, place, fresh, str(_device(model)))
     if not done(stage, DECODER, recipe.vae.decoder.schedule):
         return False
     finish(model.vae, recipe, place)

@@ -125,7 +125,7 @@ def test_the_stage_goes_on_where_it_stopped_and_ends_with_weights_for_the_others
 
 def test_the_decoder_learns_alone_from_latents_of_the_scenes(tmp_path):
     model = vae.Vae(SMALLEST.vae).vae
-    stage = decoder.DecoderStage(SMALLEST, model, tmp_path, draw(vae.FRESH, 1, 32, 17, MIDDLE))
+    stage = decoder.DecoderStage(SMALLEST, model, tmp_path, draw(vae.FRESH, 1, 32, 17, MIDDLE), "cpu")
     trained = {name for name, value in stage.model.named_parameters() if value.requires_grad}
     assert {name.split(".")[1] for name in trained} == {"decoder", "post_quant_conv"}
     clips = stage.clips
