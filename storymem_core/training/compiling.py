@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from functools import cache
 
 import torch
+from torch import nn
+
+
+def compile_again(modules: Iterable[nn.Module], *, dynamic: bool) -> None:
+    """Compile modules in place; what was compiled before is dropped.
+
+    torch counts the variants of a class's code over all of its objects: after a stage or two the next model
+    would be over the limit, and silently left as it is.
+    """
+    torch.compiler.reset()
+    for module in modules:
+        module.compile(dynamic=dynamic)
 
 
 @cache

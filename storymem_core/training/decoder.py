@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from . import vae_clips
-from .compiling import can_compile
+from .compiling import can_compile, compile_again
 from .drawings import draw, kept
 from .recipes import Recipe
 from .vae_forward import Autoencoder, decode
@@ -63,7 +63,7 @@ class DecoderStage:
         self.fresh, self.vae = vae_clips.tensor(fresh)[:, :3], vae
         self.model: nn.Module = Decoder(vae)
         if device == "cpu" and self.part.schedule.steps >= _WORTH_COMPILING and can_compile():
-            self.model.compile(dynamic=False)
+            compile_again([self.model], dynamic=False)
 
     def loss(self, model: nn.Module, step: int, generator: torch.Generator) -> dict[str, Tensor]:
         """The error of clips decoded from noisy latents."""

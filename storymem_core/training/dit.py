@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from ..frames import latent_frames
 from ..wan_shapes import LATENT_CHANNELS, TEXT_WIDTH
 from . import checkpoints, text
-from .compiling import can_compile
+from .compiling import can_compile, compile_again
 from .data import Latents, Mix
 from .drawing import cache
 from .loop import train
@@ -184,8 +184,7 @@ def prepared(model: Any, schedule: Schedule, device: str) -> Any:
     # Sequences are short: plain matrix products beat the flash kernel of CPUs.
     model.set_attention_backend("_native_math")
     if schedule.steps >= _WORTH_COMPILING and can_compile():
-        for block in model.blocks:
-            block.compile(dynamic=True)
+        compile_again(model.blocks, dynamic=True)
     return model
 
 
