@@ -63,7 +63,8 @@ def measure(way: Way, steps: int, trained: Path, latents: Latents) -> dict[str, 
     if way.rank:
         model = with_adapter(model, lora.rank, lora.alpha)
     # Nothing of a VAE is needed where no films are made.
-    stage = Quiet(prepared(model, schedule, "cpu"), latents, None, recipe, WHOLE, LORA if way.rank else FULL)
+    name = LORA if way.rank else FULL
+    stage = Quiet(prepared(model, schedule, "cpu"), latents, None, recipe, WHOLE, schedule.batch, name)
     with TemporaryDirectory() as folder:
         if not loop.train(stage, Path(folder), schedule, device="cpu").finished:
             raise SystemExit("stopped: what a part of the steps gives is no figure")

@@ -33,14 +33,21 @@ _NO_IDENTITY = ("schedule", "second", "checkpointing")
 
 
 class MemoryStage:
-    """An expert that learns memory, by what of it is trained, as a stage of `loop.train`."""
+    """An expert that learns memory, by what of it is trained, as a stage of `loop.train`; `batch` in shots."""
 
     def __init__(
-        self, model: nn.Module, latents: Latents, vae: Any, recipe: Recipe, span: Range, name: str = LORA
+        self,
+        model: nn.Module,
+        latents: Latents,
+        vae: Any,
+        recipe: Recipe,
+        span: Range,
+        batch: int,
+        name: str = LORA,
     ):
         lora = recipe.lora
         self.name, self.recipe, self.span, self.vae = f"{name}-{span.expert}", recipe, span, vae
-        self.model = model
+        self.model, self.batch = model, batch
         self.latents, self.unseen = split(latents)
         told = {key: value for key, value in vars(lora).items() if key not in _NO_IDENTITY}
         self.identity: Mapping[str, Any] = {"size": recipe.size, "stories": len(latents), **told}
@@ -48,7 +55,7 @@ class MemoryStage:
     def loss(self, model: nn.Module, step: int, generator: torch.Generator) -> dict[str, Tensor]:
         """The velocity's error on shots with memory, see `mix`."""
         lora = self.recipe.lora
-        shots = self.latents.shots(lora.schedule.batch, mix(lora, generator), generator)
+        shots = self.latents.shots(self.batch, mix(lora, generator), generator)
         shift = self.recipe.base.shift
         error = velocity_loss(model, shots, self.span, shift, generator, on_memory=lora.loss_on_memory)
         return {"loss": error}
@@ -131,7 +138,8 @@ def _train_both(
         model = learning(span.expert, experts[span.expert])
         if recipe.lora.checkpointing:
             model.enable_gradient_checkpointing()
-        stage = MemoryStage(prepared(model, schedule, device), latents, vae, recipe, span, name)
+        model = prepared(model, schedule, device)
+        stage = MemoryStage(model, latents, vae, recipe, span, schedule.batch, name)
         place = folder / name / span.expert
         if not train(stage, place, schedule, seed=seed, minutes=left(until), device=device).finished:
             return False

@@ -51,14 +51,16 @@ def test_the_stage_ends_with_two_adapters_that_can_be_exported(
 ):
     b = "blocks.0.attn1.to_v.lora_B.default.weight"
     began: dict[str, torch.Tensor] = {}
+    batches: dict[str, int] = {}
 
     def train(stage: memory_lora.MemoryStage, *args: Any, **options: Any) -> loop.Result:
+        batches[stage.span.expert] = stage.batch
         began[stage.span.expert] = stage.model.get_parameter(b).detach().clone()
         return loop.train(stage, *args, **options)
 
     monkeypatch.setattr(memory_lora, "train", train)
     dit.train_base(MINI, with_vae(tmp_path), device="cpu")
-    second = replace(SHORT, steps=3)
+    second = replace(SHORT, steps=3, batch=2)
     recipe = replace(MINI, lora=replace(MINI.lora, second=second))
     assert memory_lora.train_lora(recipe, tmp_path, device="cpu")
     low, high = (checkpoints.averages(tmp_path / "lora" / expert) for expert in ("low", "high"))
@@ -66,7 +68,7 @@ def test_the_stage_ends_with_two_adapters_that_can_be_exported(
     assert not began["low"].any() and torch.equal(began["high"], low[b])
     assert low[b].any() and not torch.equal(low[b], high[b])
     logs = [journal.read(tmp_path / "lora" / expert) for expert in ("low", "high")]
-    assert [log[-1]["step"] for log in logs] == [4, 3]
+    assert [log[-1]["step"] for log in logs] == [4, 3] and batches == {"low": 3, "high": 2}
     assert {"probe_none", "probe_own", "probe_strange"} <= logs[1][-1].keys()
 
 
@@ -87,7 +89,7 @@ def test_memory_frames_differ_from_step_to_step_and_count_in_the_loss_if_asked(t
     losses = {}
     for on_memory in (False, True):
         recipe = replace(MINI, lora=replace(MINI.lora, loss_on_memory=on_memory))
-        stage = memory_lora.MemoryStage(model, latents, None, recipe, objective.ranges(0.9)[0])  # type: ignore[arg-type]
+        stage = memory_lora.MemoryStage(model, latents, None, recipe, objective.ranges(0.9)[0], 3)  # type: ignore[arg-type]
         seen: list[int] = []
         model.register_forward_pre_hook(lambda _, args, seen=seen: seen.append(args[0].shape[2] - 3))
         losses[on_memory] = [

@@ -112,8 +112,7 @@ def test_the_stage_goes_on_where_it_stopped_and_ends_with_weights_for_the_others
     assert 0 < decoder[-1]["psnr"] < 40
     for earlier, later in (("coarse", "fine"), ("fine", "decoder")):
         handed_on = checkpoints.averages(tmp_path / "vae" / earlier)
-        last = began["vae_decoder"] if later == "decoder" else handed_on
-        assert all(torch.equal(began[f"vae_{later}"][name], handed_on[name]) for name in last)
+        assert all(torch.equal(began[f"vae_{later}"][name], value) for name, value in handed_on.items())
     for part, step in zip(parts, (4, 2, 2), strict=True):
         assert list((tmp_path / "vae" / part / "samples").glob(f"step_{step:07}.png"))
     trained = vae.load_vae(SMALLEST, tmp_path)
@@ -136,7 +135,7 @@ def test_the_decoder_learns_alone_from_latents_of_the_scenes(tmp_path):
     assert np.array_equal(clips[6:], draw(1, 1, 32, 17))
     means = encode(model, vae_clips.tensor(clips[8:9])[:, :3])[:, :16]
     assert torch.allclose(torch.from_numpy(stage.latents[8:9]).float(), means, atol=0.02, rtol=0.05)
-    # Little noise in the latents, little in the loss; none of it where there is none.
+
     def loss(noise, seed):
         stage.part = replace(DECODER, noise=noise)
         return float(stage.loss(stage.model, 0, torch.Generator().manual_seed(seed))["loss"])
