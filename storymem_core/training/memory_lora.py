@@ -33,7 +33,7 @@ _NO_IDENTITY = ("schedule", "second", "checkpointing")
 
 
 class MemoryStage:
-    """An expert that learns memory, by what of it is trained, as a stage of `loop.train`; `batch` in shots."""
+    """An expert that learns memory, as a stage of `loop.train`: `batch` shots a step."""
 
     def __init__(
         self,
