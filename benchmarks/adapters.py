@@ -21,7 +21,7 @@ from storymem_core.training import checkpoints, loop, objective, probe
 from storymem_core.training.adapter import with_adapter
 from storymem_core.training.data import Latents
 from storymem_core.training.dit import TRUNK, prepared, transformer
-from storymem_core.training.memory_lora import FULL, LORA, MemoryStage
+from storymem_core.training.memory_lora import MemoryStage
 from storymem_core.training.recipes import TINY, Schedule
 
 SHOTS = 96
@@ -62,9 +62,8 @@ def measure(way: Way, steps: int, trained: Path, latents: Latents) -> dict[str, 
     model.load_state_dict(checkpoints.averages(trained / "base" / TRUNK))
     if way.rank:
         model = with_adapter(model, lora.rank, lora.alpha)
-    # Nothing of a VAE is needed where no films are made.
-    name = LORA if way.rank else FULL
-    stage = Quiet(prepared(model, schedule, "cpu"), latents, None, recipe, WHOLE, schedule.batch, name)
+    # Nothing of a VAE is needed where no films are made. One name for all: a stage's batches come from it.
+    stage = Quiet(prepared(model, schedule, "cpu"), latents, None, recipe, WHOLE, schedule.batch)
     with TemporaryDirectory() as folder:
         if not loop.train(stage, Path(folder), schedule, device="cpu").finished:
             raise SystemExit("stopped: what a part of the steps gives is no figure")

@@ -49,9 +49,7 @@ def seconds(pack: Path) -> tuple[float, float]:
     variables = clean_variables()
     variables.pop("PYTHONDONTWRITEBYTECODE", None)
     command = [sys.executable, "-c", LOAD, os.environ["COMFYUI_PATH"], str(pack)]
-    done = subprocess.run(
-        command, cwd=pack, env=clean_variables(), check=True, capture_output=True, text=True
-    )
+    done = subprocess.run(command, cwd=pack, env=variables, check=True, capture_output=True, text=True)
     clock, processor = map(float, done.stdout.split("seconds ")[-1].split())
     return clock, processor
 

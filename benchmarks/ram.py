@@ -24,10 +24,12 @@ from runner.installation import small_models
 from runner.progress import Event
 from runner.server import Server
 
-SHOTS = int(sys.argv[1]) if len(sys.argv) > 1 else 100
 SIZE, LENGTH, STEPS = 128, 17, 4
 # The first shots fill what is filled once: models, caches of grey latents, the memory of ten frames.
 WARM_UP = 8
+SHOTS = int(sys.argv[1]) if len(sys.argv) > 1 else 100
+if SHOTS < WARM_UP + 2:
+    raise SystemExit(f"give {WARM_UP + 2} shots or more, not {SHOTS}: the first {WARM_UP + 1} do not count")
 
 
 def story() -> Graph:

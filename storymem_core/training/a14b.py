@@ -114,12 +114,19 @@ def text_features(text: str, out: Path) -> Tensor:
     try:
         features = load_file(path)["text"]
     except (OSError, SafetensorError, KeyError) as error:
-        raise StoryMemError(
-            "this text has no stored features",
-            value=text,
-            remedy="Encode the captions again: texts that were changed are new ones.",
-        ) from error
+        raise _not_encoded(text) from error
     return torch.cat([features, features.new_zeros(TEXT_TOKENS - len(features), features.shape[1])])
+
+
+def check_text(texts: Iterable[str], out: Path) -> None:
+    """See that every text has its features, before a run counts on them.
+
+    Raises:
+        StoryMemError: one was never encoded.
+    """
+    for text in texts:
+        if not _features_path(out, text).is_file():
+            raise _not_encoded(text)
 
 
 def text_encoder(folder: Path, device: str = "cpu") -> Callable[[str], Tensor]:
@@ -144,6 +151,14 @@ def text_encoder(folder: Path, device: str = "cpu") -> Callable[[str], Tensor]:
         return features.to("cpu", torch.bfloat16).contiguous()
 
     return encode
+
+
+def _not_encoded(text: str) -> StoryMemError:
+    return StoryMemError(
+        "this text has no stored features",
+        value=text,
+        remedy="Encode the captions again: texts that were changed are new ones.",
+    )
 
 
 def _features_path(out: Path, text: str) -> Path:

@@ -9,15 +9,16 @@ latents and text come from differs. Under `accelerate launch` with accelerate_fs
 from __future__ import annotations
 
 import argparse
+import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..disk import read_json
 from ..errors import StoryMemError
 from ..lora_settings import LoraSettings
 from . import a14b, checkpoints, curation, export, group_latents, loop
@@ -119,8 +120,12 @@ def _parser() -> argparse.ArgumentParser:
     cache.add_argument("--size", type=int, nargs=2, default=(832, 480), metavar=("WIDTH", "HEIGHT"))
     lora = command("lora", _lora, "train an expert's adapter, or go on with it")
     lora.add_argument("--expert", choices=sorted(SPANS), required=True)
-    lora.add_argument("--blocks", type=int, help="only the first so many, to try whether all works")
-    lora.add_argument("--minutes", type=float)
+    lora.add_argument(
+        "--blocks", type=_positive(int), help="only the first so many, to try whether all works"
+    )
+    lora.add_argument("--steps", type=_positive(int), default=RECIPE.schedule.steps, metavar="N")
+    lora.add_argument("--lr", type=_positive(float), default=RECIPE.schedule.lr, help="peak learning rate")
+    lora.add_argument("--minutes", type=float, help="stop after so many; the same command goes on")
     export_ = command("export", _export, "write the trained adapters as LoRA files")
     for one in (curate, cache):
         one.add_argument("--videos", type=Path, required=True)
@@ -130,6 +135,17 @@ def _parser() -> argparse.ArgumentParser:
     for one in (curate, cache, lora, export_):
         one.add_argument("--out", type=Path, required=True, help="where all of it is kept")
     return parser
+
+
+def _positive(kind: Callable[[str], float]) -> Callable[[str], float]:
+    def number(text: str) -> float:
+        value = kind(text)
+        if not 0 < value < math.inf:
+            raise ValueError
+        return value
+
+    number.__name__ = f"positive {kind.__name__}"  # argparse names it where it refuses a value
+    return number
 
 
 def _curate(given: argparse.Namespace) -> None:
@@ -148,8 +164,11 @@ def _cache(given: argparse.Namespace) -> None:
 def _lora(given: argparse.Namespace) -> None:
     data = GroupLatents(given.out / "latents", _captions(given.out), given.out / "text")
     model = a14b.load_expert(given.model, given.expert, blocks=given.blocks)
-    stage = MemoryLora(model, data, given.expert, data.latent_frames)
-    result = train(stage, given.out / "lora", minutes=given.minutes, device=given.device)
+    schedule = replace(RECIPE.schedule, steps=given.steps, lr=given.lr)
+    stage = MemoryLora(model, data, given.expert, data.latent_frames, replace(RECIPE, schedule=schedule))
+    # A try on a few blocks is no beginning of the whole: their checkpoints must never meet.
+    folder = "lora" if given.blocks is None else f"lora_of_{given.blocks}_blocks"
+    result = train(stage, given.out / folder, minutes=given.minutes, device=given.device)
     print(f"{result.step} steps{'' if result.finished else ': the same command goes on from here'}")
 
 
@@ -164,12 +183,10 @@ def _export(given: argparse.Namespace) -> None:
 
 
 def _captions(out: Path) -> dict[str, str]:
-    captions = read_json(out / "captions.json")
-    if captions is None:
+    captions = curation.captions(out)
+    if not captions:
         raise StoryMemError(
-            "the captions of the clips cannot be read",
-            value=str(out / "captions.json"),
-            remedy="Run the curation first; where the file was edited, see that it is JSON still.",
+            "no clips are here yet", value=str(out), remedy="Run the curation of your videos first."
         )
     return captions
 

@@ -142,7 +142,15 @@ def load(folder: Path, state: State, identity: Mapping[str, Any]) -> int:
             value={key: told["identity"].get(key) for key in differ},
             remedy="Train into another folder, or take the same size, seed and options as before.",
         )
-    for name, shape in state.shapes().items():
+    shapes = state.shapes()
+    strange = {name.removeprefix("weight/") for name in tensors if name.startswith("weight/")} - set(shapes)
+    if strange:
+        raise StoryMemError(
+            f"the checkpoint {found[-1]} is of a larger model: this one has no {min(strange)}",
+            value=f"{len(strange)} tensors more",
+            remedy="Train into another folder, or take the model that the checkpoint was made with.",
+        )
+    for name, shape in shapes.items():
         stored = tensors.get(f"weight/{name}")
         if stored is None or list(stored.shape) != shape:
             raise StoryMemError(
@@ -163,9 +171,9 @@ def averages(folder: Path) -> dict[str, Tensor]:
     found = _all(folder)
     if not found:
         raise StoryMemError(
-            "an earlier stage of the training is missing",
+            "this has not been trained yet",
             value=str(folder),
-            remedy=f"Train the stage {folder.name!r} first; stages are made in the order vae, base, lora.",
+            remedy="Train it first: all that is before in the order vae, base, lora, for each expert.",
         )
     tensors, _ = _read(found[-1])
     means = {name: tensor for name, tensor in tensors.items() if name.startswith("mean/")}

@@ -65,10 +65,11 @@ def curate(
 
     Raises:
         StoryMemError: no videos; none can be read; no take is long enough; no two clips belong together; the
-            disk is full.
+            captions were edited and are no JSON now; the disk is full.
     """
     folder, out = Path(folder), Path(out)
     _check(length)
+    captions(out)  # an edit that went wrong is told before the videos are looked at
     files = video_files.find(folder)
     embedder = embedder or embedders.default()
     aesthetic = aesthetic or filter.create("technical-quality")
@@ -132,6 +133,23 @@ def load(out: str | Path) -> Curated:
         ),
         tuple(Refused(**row) for row in refused["refused"]),
     )
+
+
+def captions(out: str | Path) -> dict[str, str]:
+    """clip id -> text of captions.json, people's own edits in it; empty where nothing was curated yet.
+
+    Raises:
+        StoryMemError: the file is there and is no JSON object: it is left as it is, for there is work in it.
+    """
+    path = Path(out) / "captions.json"
+    found = read_json(path)
+    if found is None and path.exists():
+        raise StoryMemError(
+            "the captions of the clips are no JSON object",
+            value=str(path),
+            remedy="Mend the last edit (often a comma or a quote); nothing in the file was changed.",
+        )
+    return found or {}
 
 
 def clips_of(entry: Entry, length: int, low: float) -> tuple[list[Look], list[Refused]]:
@@ -219,10 +237,9 @@ def _check_groups(groups: tuple[Group, ...], looks: list[Look], band: Band) -> N
 
 
 def _store(result: Curated, folder: Path, out: Path, settings: dict[str, Any]) -> None:
-    captions_file = out / "captions.json"
-    edited = read_json(captions_file) or {}
-    captions = {clip.id: edited.get(clip.id, _beside(folder / clip.video)) for clip in result.clips}
-    write_json(captions_file, edited | captions)
+    edited = captions(out)
+    texts = {clip.id: edited.get(clip.id, _beside(folder / clip.video)) for clip in result.clips}
+    write_json(out / "captions.json", edited | texts)
     write_json(
         out / "clips.json",
         {

@@ -107,7 +107,8 @@ class Latents:
     def shots(self, count: int, mix: Mix, generator: torch.Generator) -> Shots:
         """A batch by chance: fp32, its text as ids.
 
-        The memory of a shot comes from other takes of its story, never from the shot's own, in order of time.
+        The memory of a shot comes from other takes of its story, in order of time; with `mix.near` it may
+        come from the shot's own.
         """
         layouts = torch.tensor([mix.layouts.get(name, 0.0) for name in KNOWN])
         layout = torch.multinomial(layouts, count, replacement=True, generator=generator)

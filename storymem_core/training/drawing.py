@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -103,10 +104,23 @@ def cache(
         _work(*shares[0])
     elif count:
         # Not fork: torch's threads and CUDA do not survive it.
-        with ProcessPoolExecutor(count, multiprocessing.get_context("spawn")) as pool:
+        spawn = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(count, spawn, initializer=_end_with_parent) as pool:
             for work in [pool.submit(_work, *share) for share in shares]:
                 work.result()
     return all(shard_path(folder, shard[0]).exists() for shard in shards)
+
+
+def _end_with_parent() -> None:
+    """Let this worker not outlive a killed training: it would draw on beside the next one."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # it runs in workers only
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)  # the main thread may be busy for minutes
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def shard_path(folder: Path, first_seed: int) -> Path:

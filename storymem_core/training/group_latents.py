@@ -6,6 +6,7 @@ trainer what `data.Latents.shots` gives it of the small world.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,7 @@ def cache_latents(
     _check(size)
     out, videos = Path(out), Path(videos)
     clips = {clip.id: clip for clip in curated.clips}
-    wanted = {_path(out, group, clips, size): group for group in curated.groups}
+    wanted = {_path(out, group, clips, videos, size): group for group in curated.groups}
     for path in out.glob("group_*.safetensors"):
         if path not in wanted:
             path.unlink()
@@ -108,7 +109,7 @@ class GroupLatents:
         text: folder of the features that `a14b.cache_text` made of them.
 
     Raises:
-        StoryMemError: nothing is cached there, or a file is damaged.
+        StoryMemError: nothing is cached there, a file is damaged, or a caption changed since it was cached.
     """
 
     def __init__(self, folder: str | Path, captions: dict[str, str], text: str | Path):
@@ -123,6 +124,7 @@ class GroupLatents:
         self._memory = torch.tensor(
             [_read(path, lambda file: file.get_slice("memory").get_shape()[0]) for path in self._files]
         )
+        a14b.check_text(("", *map(self._caption, range(len(self)))), self._text)
 
     def __len__(self) -> int:
         return len(self._files)
@@ -163,8 +165,10 @@ class GroupLatents:
         return memory[torch.randperm(len(memory), generator=generator)[:count].sort().values]
 
     def _features(self, group: int, dropped: bool) -> Tensor:
-        target = _read(self._files[group], lambda file: file.metadata()["target"])
-        return a14b.text_features("" if dropped else self._captions.get(target, ""), self._text)
+        return a14b.text_features("" if dropped else self._caption(group), self._text)
+
+    def _caption(self, group: int) -> str:
+        return self._captions.get(_read(self._files[group], lambda file: file.metadata()["target"]), "")
 
     @staticmethod
     def _next(rich: Tensor, group: int) -> int:
@@ -177,9 +181,12 @@ def _pictures(clip: Clip, frames: tuple[int, ...], videos: Path, size: tuple[int
     return [video_files.clip(videos / clip.video, clip.start + frame, 1, size)[0] for frame in frames]
 
 
-def _path(out: Path, group: Group, clips: dict[str, Clip], size: tuple[int, int]) -> Path:
+def _path(out: Path, group: Group, clips: dict[str, Clip], videos: Path, size: tuple[int, int]) -> Path:
+    """A file for all that its latents come from; a video that was replaced is another one."""
     memory = [[*clips[relative.clip], relative.frames] for relative in group.relatives]
-    return out / f"group_{digest([clips[group.target], memory, size])[:32]}.safetensors"
+    names = sorted({clips[id].video for id in (group.target, *(item.clip for item in group.relatives))})
+    files = [[stat.st_size, stat.st_mtime_ns] for stat in map(os.stat, (videos / name for name in names))]
+    return out / f"group_{digest([clips[group.target], memory, files, size])[:32]}.safetensors"
 
 
 def _tensor(path: Path, name: str) -> Tensor:

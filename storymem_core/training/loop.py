@@ -20,6 +20,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch import Tensor, nn
+from torch.distributed.fsdp import MixedPrecisionPolicy
 
 from ..errors import StoryMemError
 from . import checkpoints
@@ -158,7 +159,8 @@ def _step(
         raise StoryMemError(
             f"the loss of stage {stage.name} is no longer a number at step {step}",
             value=values["loss"],
-            remedy="The last checkpoint is kept: train this stage with a lower rate in a new folder.",
+            remedy="The last checkpoint is kept. Give a lower rate (`lr` of the recipe, `--lr` of the A14B's "
+            "command) and begin this stage again: move its folder away.",
         )
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
@@ -168,7 +170,19 @@ def _step(
 def _accelerator(precision: str, device: str) -> Accelerator:
     # accelerate keeps the first precision of a process for good; stages may differ in theirs.
     AcceleratorState._reset_state()
-    return Accelerator(mixed_precision=precision, cpu=device == "cpu")
+    accelerator = Accelerator(mixed_precision=precision, cpu=device == "cpu")
+    if (sharding := getattr(accelerator.state, "fsdp_plugin", None)) and precision == "bf16":
+        sharding.mixed_precision_policy = sharded_precision()
+    return accelerator
+
+
+def sharded_precision() -> MixedPrecisionPolicy:
+    """Weights of a model spread over GPUs work in bf16, as autocast has them on one GPU; nothing else does.
+
+    accelerate's own policy also rounds what blocks are given (the turns of RoPE, and a timestep near 1000 by
+    up to 2) and sums the GPUs' gradients in bf16.
+    """
+    return MixedPrecisionPolicy(torch.bfloat16, torch.float32, cast_forward_inputs=False)
 
 
 def _any(accelerator: Accelerator, stop: bool) -> bool:

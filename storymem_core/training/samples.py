@@ -21,10 +21,10 @@ STEPS = 12
 def sample(
     model: nn.Module, shots: layout.Shots, noise: Tensor, shift: float, low: float, high: float
 ) -> Tensor:
-    """Euler steps from t = high to low, and from there in one leap to 0: clean latents [B, C, f, H, W].
+    """Euler steps from t = high towards low, the last one a leap to 0: clean latents [B, C, f, H, W].
 
-    An expert that has learned a part of the way begins at the truth, noised. Every memory slot follows its
-    own straight path, which is known.
+    An expert that has learned a part of the way begins at the truth, noised, and leaps one step before its
+    part ends. Every memory slot follows its own straight path, which is known.
 
     Args:
         noise: [B, C, M + f, H, W].

@@ -65,7 +65,8 @@ def frames(path: Path, *, start: int = 0, short_side: int | None = None) -> Iter
     import av
 
     try:
-        with av.open(str(path)) as container:
+        # A title in another alphabet's bytes must not make a film unreadable.
+        with av.open(str(path), metadata_errors="replace") as container:
             stream = _picture_stream(container, path)
             origin = _origin(stream)
             if start:
@@ -100,6 +101,8 @@ def clip(path: Path, start: int, length: int, size: tuple[int, int]) -> np.ndarr
 def _picture_stream(container: Any, path: Path) -> Any:
     # A song's cover is a stream of one picture: no video.
     streams = [stream for stream in container.streams.video if stream.average_rate]
+    if any(stream.codec_context is None for stream in streams):
+        raise _damaged(path, "nothing here decodes it")
     if not streams:
         raise StoryMemError(
             "this file holds no moving picture", value=str(path), remedy="Take it out of the folder."
@@ -129,14 +132,15 @@ def _origin(stream: Any) -> float:
 
 def _timed(container: Any, stream: Any, origin: float, path: Path) -> Iterator[tuple[float, Any]]:
     """Each frame with the second at which it is shown, and the end of the last one with None."""
-    time, length = 0.0, _length(container, stream)
+    time, lasts, length = 0.0, 0.0, _length(container, stream)
     for frame in container.decode(stream):
         if frame.is_corrupt:
             raise _damaged(path, f"a frame at {time:.1f} s cannot be decoded")
         if frame.pts is not None:
             time = float(frame.pts * stream.time_base) - origin
             yield time, frame
-    end = time + float(1 / stream.average_rate)
+            lasts = float((frame.duration or 0) * stream.time_base)
+    end = time + max(lasts, float(1 / stream.average_rate))
     if end < length - 1:
         raise _damaged(path, f"it ends at {end:.1f} s of {length:.1f}")
     yield end, None
@@ -146,6 +150,8 @@ def _length(container: Any, stream: Any) -> float:
     """Seconds that the file says its picture lasts; 0 where it does not."""
     if stream.duration:
         return float(stream.duration * stream.time_base)
+    if len(container.streams) > 1:
+        return 0.0  # Matroska tells the whole's length alone, and sound may last longer than the picture.
     return (container.duration or 0) / 1e6  # microseconds
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 import weakref
 from dataclasses import replace
 from pathlib import Path
@@ -310,6 +312,20 @@ def test_only_what_is_missing_is_encoded_and_what_is_gone_removed(cached, tmp_pa
         group_latents.cache_latents(curated, videos, tmp_path, None, size=(40, 32))
 
 
+def test_a_video_that_was_replaced_is_encoded_again(cached, tmp_path, vae):
+    curated, videos, out, _ = cached
+    shutil.copytree(videos, tmp_path / "videos")  # as copied, with their times, they are the same
+    shutil.copytree(out, tmp_path / "out")
+    options = {"size": (48, 32), "say": lambda line: None}
+    group_latents.cache_latents(curated, tmp_path / "videos", tmp_path / "out", None, **options)
+    noise = np.random.default_rng(1).integers(0, 256, (40, 32, 48, 3), np.uint8)
+    video(tmp_path / "videos" / "b.mkv", noise)
+    group_latents.cache_latents(curated, tmp_path / "videos", tmp_path / "out", vae, **options)
+    shot = torch.from_numpy(noise[11:20]) / 255
+    assert torch.equal(stored(tmp_path / "out", "b0")["video"], latents(vae, shot[None])[0])
+    assert len(list((tmp_path / "out").iterdir())) == 2
+
+
 @pytest.fixture
 def batches(cached, folder, tmp_path):
     captions = {"a0": "a hero", "b0": "walks"}
@@ -361,6 +377,12 @@ def test_text_is_dropped_and_memory_taken_from_elsewhere(cached, batches):
         assert any(torch.equal(shots.memory[row, :, 0], frame.float()) for frame in own[other]["memory"])
 
 
+def test_a_caption_changed_since_it_was_encoded_is_told_before_training(cached, batches):
+    _, text = batches
+    with pytest.raises(StoryMemError, match=r"no stored features.*walks away.*Encode the captions again"):
+        GroupLatents(cached[2], {"a0": "a hero", "b0": "walks away"}, text)
+
+
 def test_no_latents_and_damaged_latents(cached, tmp_path):
     with pytest.raises(StoryMemError, match="no cached latents"):
         GroupLatents(tmp_path, {}, tmp_path)
@@ -379,6 +401,39 @@ def test_the_fsdp_config_is_read_by_accelerate_and_shards_diffusers_blocks():
     assert config.distributed_type == "FSDP" and config.mixed_precision == "bf16"
     assert config.fsdp_config["fsdp_version"] == 2
     assert config.fsdp_config["fsdp_transformer_layer_cls_to_wrap"] in WanTransformer3DModel._no_split_modules
+
+
+SHARDED = """
+import sys
+import torch
+import torch.distributed as dist
+from diffusers import WanTransformer3DModel
+from torch.distributed.fsdp import fully_shard
+from storymem_core.training.loop import sharded_precision
+
+dist.init_process_group("gloo", init_method=f"file://{sys.argv[1]}", rank=0, world_size=1)
+size = {"num_attention_heads": 1, "attention_head_dim": 32, "ffn_dim": 64, "num_layers": 1, "text_dim": 16}
+model = WanTransformer3DModel(**size, in_channels=36, out_channels=16)
+for part in (*model.blocks, model):
+    fully_shard(part, mp_policy=sharded_precision())
+told = {}
+model.condition_embedder.register_forward_pre_hook(lambda _, given: told.update(time=given[0]))
+model.blocks[0].register_forward_pre_hook(lambda _, given: told.update(turns=given[3][0]))
+with torch.autocast("cpu", torch.bfloat16):
+    time = torch.tensor([997.3])
+    model(torch.randn(1, 36, 1, 4, 4), time, torch.randn(1, 3, 16), return_dict=False)[0].sum().backward()
+assert torch.equal(told["time"], time) and told["turns"].dtype == torch.float32
+assert all(value.grad.dtype == torch.float32 for value in model.parameters() if value.grad is not None)
+assert model.blocks[0].ffn.net[2].weight.grad is not None
+dist.destroy_process_group()
+"""
+
+
+def test_a_sharded_model_is_told_the_time_and_its_positions_unrounded(tmp_path):
+    """torch's own FSDP, one process without a GPU: what a policy does is the same on many."""
+    command = [sys.executable, "-c", SHARDED, str(tmp_path / "meeting")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert done.returncode == 0, done.stderr
 
 
 def rows(folder):
@@ -448,15 +503,20 @@ def test_the_commands_from_videos_to_an_adapter(folder, tmp_path, capsys):
     place, model = ["--out", str(out)], ["--model", str(folder), "--device", "cpu"]
     source = ["--videos", str(videos)]
     assert a14b_lora.main(["lora", *place, *model, "--expert", "low"]) == 2
-    assert "Run the curation first" in capsys.readouterr().err
+    assert "Run the curation of your videos first" in capsys.readouterr().err
     assert a14b_lora.main(["export", *place]) == 2
-    assert "Train the stage 'low' first" in capsys.readouterr().err
+    assert "this has not been trained yet" in capsys.readouterr().err
     assert a14b_lora.main(["curate", *source, *place, "--length", "9", "--low", "0.3"]) == 0
     assert a14b_lora.main(["cache", *source, *place, *model, "--size", "48", "32"]) == 0
-    command = ["lora", *place, *model, "--expert", "low", "--blocks", "1", "--minutes", "0"]
+    command = ["lora", *place, *model, "--expert", "low", "--steps", "3", "--lr", "2e-4", "--minutes", "0"]
+    assert a14b_lora.main([*command, "--blocks", "1"]) == 0  # a try, and the whole that is none the wiser
     assert a14b_lora.main(command) == 0
     assert a14b_lora.main(command) == 0
+    assert [row["step"] for row in rows(out / "lora_of_1_blocks" / "low")] == [1]
     assert [row["step"] for row in rows(out / "lora" / "low")] == [1, 2]
+    with pytest.raises(SystemExit):
+        a14b_lora.main([*command, "--steps", "0"])
+    assert "invalid positive int value: '0'" in capsys.readouterr().err
     assert a14b_lora.main(["export", *place]) == 0
     exported = out / "memory_low_noise.safetensors"
     assert capsys.readouterr().out.splitlines()[-2:] == [

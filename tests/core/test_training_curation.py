@@ -205,6 +205,40 @@ def test_a_file_that_was_cut_off_is_told(tmp_path):
         list(video_files.frames(file))
 
 
+def test_a_title_in_another_alphabets_bytes_harms_nothing(tmp_path):
+    file = write(tmp_path / "a.avi", numbered(12), codec="mpeg4")
+    plain = numbers(video_files.frames(file))
+    with av.open(str(file)) as old, av.open(str(tmp_path / "titled.avi"), "w") as new:
+        new.metadata["title"] = "MUELLER"
+        stream = new.add_stream_from_template(old.streams.video[0])
+        for packet in old.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                new.mux(packet)
+    titled = tmp_path / "titled.avi"
+    data = titled.read_bytes()
+    assert data.count(b"MUELLER") == 1
+    titled.write_bytes(data.replace(b"MUELLER", "MÜLLER ".encode("latin-1")))
+    assert numbers(video_files.frames(titled)) == plain
+
+
+def test_sound_may_last_longer_than_the_picture(tmp_path):
+    """Matroska tells one length for both."""
+    with av.open(str(tmp_path / "a.mkv"), "w") as container:
+        picture = container.add_stream("mpeg4", rate=16)
+        picture.height = picture.width = 32
+        picture.pix_fmt = "yuv420p"
+        sound = container.add_stream("pcm_s16le", rate=8000, layout="mono")
+        for frame in numbered(12):
+            container.mux(picture.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(picture.encode())
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 8000 * 4), np.int16), format="s16", layout="mono")
+        silence.sample_rate, silence.pts = 8000, 0
+        container.mux(sound.encode(silence))
+        container.mux(sound.encode())
+    assert len(list(video_files.frames(tmp_path / "a.mkv"))) == 12
+
+
 # --- grouping ---
 
 
@@ -386,6 +420,16 @@ def test_a_later_run_looks_at_new_videos_only_and_keeps_edited_captions(tmp_path
     os.utime(folder / "new.mp4", ns=(1, 1))
     curate(folder, out, again)
     assert again.frames == 10  # changed: looked at anew
+
+
+def test_captions_that_are_no_json_are_left_as_they_are(tmp_path, videos):
+    out = tmp_path / "out"
+    curate(videos, out)
+    edited = (out / "captions.json").read_text().replace("}", ",}")
+    (out / "captions.json").write_text(edited)
+    with pytest.raises(StoryMemError, match=r"captions of the clips are no JSON.*Mend the last edit"):
+        curate(videos, out)
+    assert (out / "captions.json").read_text() == edited
 
 
 def test_a_stopped_run_goes_on(tmp_path, videos, monkeypatch):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import time
 from functools import partial
 from pathlib import Path
 
@@ -199,6 +203,32 @@ def no_vae() -> AutoencoderKLWan:
 def test_an_error_of_a_worker_is_told(tmp_path: Path):
     with pytest.raises(StoryMemError, match="the VAE is gone"):
         drawing.cache(no_vae, tmp_path, range(17), size=SIZE, length=9, workers=2)
+
+
+DRAWING = """
+import os
+from functools import partial
+from pathlib import Path
+from diffusers import AutoencoderKLWan
+from storymem_core.training import drawing
+
+if __name__ == "__main__":
+    vae = partial(AutoencoderKLWan, base_dim=4, z_dim=16)
+    drawing.cache(vae, Path(os.environ["OUT"]), range(100_000), size=32, length=9, workers=2)
+"""
+
+
+def test_workers_do_not_outlive_a_killed_training(tmp_path: Path):
+    script = tmp_path / "draw.py"
+    script.write_text(DRAWING)
+    variables = {**os.environ, "OUT": str(tmp_path / "out"), "PYTHONPATH": str(Path(__file__).parents[2])}
+    # Workers hold the pipe open for as long as they live.
+    process = subprocess.Popen([sys.executable, script], env=variables, stdout=subprocess.PIPE)
+    while not list((tmp_path / "out").glob("stories_*.safetensors")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.kill()
+    assert process.communicate(timeout=20) == (b"", None)
 
 
 def test_latents_of_an_earlier_version_are_refused(cached: Path, tmp_path: Path):

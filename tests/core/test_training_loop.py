@@ -119,12 +119,16 @@ def test_a_checkpoint_of_another_size_or_recipe_is_refused_and_kept(tmp_path):
     other.identity = {"width": 12}
     with pytest.raises(StoryMemError, match=r"does not fit the model: 0.weight .* the shape \[16, 16\]"):
         train(other, tmp_path, SCHEDULE)
+    smaller = Toy()
+    smaller.model = smaller.model[:-1]
+    with pytest.raises(StoryMemError, match=r"of a larger model: this one has no \d"):
+        train(smaller, tmp_path, SCHEDULE)
     assert names(tmp_path) == before
     assert train(Toy(), tmp_path, replace(SCHEDULE, probe_every=7)).finished  # looking more often is allowed
 
 
 def test_a_damaged_checkpoint_and_a_missing_stage_say_what_to_do(tmp_path):
-    with pytest.raises(StoryMemError, match=r"an earlier stage of the training is missing.*Train the stage"):
+    with pytest.raises(StoryMemError, match=r"this has not been trained yet.*Train it first"):
         checkpoints.averages(tmp_path / "vae")
     train(Toy(), tmp_path, SCHEDULE, minutes=0)
     (tmp_path / "checkpoints" / names(tmp_path)[-1]).write_bytes(b"\x10\0\0\0\0\0\0\0{}")
