@@ -11,6 +11,9 @@ import os
 import signal
 import sys
 
+if os.name == "nt":
+    sys.exit("error: run.py needs Linux, macOS or WSL; the README tells how to install the nodes alone.")
+
 from runner import doctor, existing, installation
 from runner.arguments import Arguments, parse
 from runner.errors import CommandError

@@ -104,8 +104,10 @@ class StoryMemMemoryBank(io.ComfyNode):
         return io.NodeOutput(bank, ui=frames_preview([frame.pixels for frame in bank.frames], cls))
 
     @classmethod
-    def fingerprint_inputs(cls, load_from="", **_: object) -> str:
-        # What lies in the folder changes without the graph.
+    def fingerprint_inputs(cls, load_from="", **_: object) -> str | float:
+        # What lies in the folder changes without the graph. Of a wired name nothing is known yet: look again.
+        if load_from is None:
+            return float("nan")
         return saved_version(files.output_root(), load_from) if load_from else ""
 
 

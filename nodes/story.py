@@ -281,13 +281,16 @@ class StoryMemStoryLoop(io.ComfyNode):
         links = cls.hidden.dynprompt.get_node(cls.hidden.unique_id)["inputs"]
         graph = GraphBuilder()
         before: dict[str, Any] = {}
-        for step in steps:
+        for number, step in enumerate(steps, 1):
             wired = {name: links[source] for name, source in step.wires.items() if source in links}
-            wired |= {name: graph.node("LoadImage", image=file).out(0) for name, file in step.images.items()}
-            shot = graph.node("StoryMemShot", **wired, **step.widgets, **before)
+            wired |= {
+                name: graph.node("LoadImage", f"{number}-{name}", image=file).out(0)
+                for name, file in step.images.items()
+            }
+            shot = graph.node("StoryMemShot", str(number), **wired, **step.widgets, **before)
             before = {"story": shot.out(0)}
         stitched = {"fps": fps, "crossfade": crossfade, "colour_match": colour_match}
-        film = graph.node("StoryMemShotStitch", **before, **stitched)
+        film = graph.node("StoryMemShotStitch", "film", **before, **stitched)
         lines = [_line(number, step.widgets) for number, step in enumerate(steps, 1)]
         shown = ui.PreviewText("\n".join([*_draft(inputs, steps[0].widgets), *lines]))
         return io.NodeOutput(film.out(0), shot.out(0), shot.out(1), expand=graph.finalize(), ui=shown)

@@ -100,7 +100,9 @@ def make(arguments: Arguments, place: Place, say: Callable[[str], None]) -> Path
     graph = filled_graph(arguments, list(references))
     script = chosen(parse(graphs.script(graph)), graphs.only_shots(graph))
     shots = story.plan(script, **graphs.plan_settings(graph))
-    images = references if arguments.script is None else references | own_images(script, arguments.script)
+    images = found_inputs(graph, arguments.graph, place) | references
+    if arguments.script is not None:
+        images |= own_images(script, arguments.script)
     # The story's folder is a name below the server's output folder.
     output = arguments.out.resolve().parent if arguments.out else OUTPUT
     files = _run(graph, place, output, say, modes=[shot.mode for shot in shots], images=images)
@@ -112,7 +114,24 @@ def make(arguments: Arguments, place: Place, say: Callable[[str], None]) -> Path
 def queue(arguments: Arguments, place: Place, say: Callable[[str], None]) -> list[Path]:
     """Run any API graph on a server of its own; the files that it saved."""
     assert arguments.graph
-    return _run(graphs.load(arguments.graph), place, arguments.out or OUTPUT, say)
+    graph = graphs.load(arguments.graph)
+    images = found_inputs(graph, arguments.graph, place)
+    return _run(graph, place, arguments.out or OUTPUT, say, images=images)
+
+
+def found_inputs(graph: Graph, file: Path | None, place: Place) -> dict[str, Path]:
+    """The files that a graph's loaders name -> where they lie: beside it, or in ComfyUI's input folder.
+
+    Those that are in neither are left out: the host names them when it refuses the graph.
+    """
+    folders = [folder.resolve() for folder in (file and file.parent, place.host / "input") if folder]
+    found = {}
+    for name in graphs.input_files(graph):
+        paths = [(folder, Path(os.path.normpath(folder / name))) for folder in folders]
+        there = [path for folder, path in paths if folder in path.parents and path.is_file()]
+        if there:
+            found[name] = there[0]
+    return found
 
 
 def _run(

@@ -14,6 +14,8 @@ Graph = Mapping[str, Mapping[str, Any]]
 
 SCRIPT, BANK, LOOP = "StoryMemScript", "StoryMemMemoryBank", "StoryMemStoryLoop"
 HERO = "StoryMemSmallWorldHero"
+LOADERS = {"LoadImage": "image", "LoadImageMask": "image", "LoadVideo": "file", "LoadAudio": "audio"}
+"""The host's nodes that read a file of the input folder, and the input that names it."""
 
 
 def load(path: Path) -> Graph:
@@ -85,6 +87,16 @@ def with_references(graph: Graph, images: Sequence[str]) -> Graph:
     links = {f"references.reference_{i}": [loader, 0] for i, loader in enumerate(loaders)}
     others = {name: value for name, value in graph[bank]["inputs"].items() if not _is_reference(name)}
     return {**graph, **loaders, bank: {**graph[bank], "inputs": {**others, **links}}}
+
+
+def input_files(graph: Graph) -> list[str]:
+    """The files of the server's input folder that the graph's loaders name."""
+    named = [
+        node["inputs"].get(LOADERS[node["class_type"]])
+        for node in graph.values()
+        if node["class_type"] in LOADERS
+    ]
+    return sorted({name.removesuffix(" [input]") for name in named if isinstance(name, str)})
 
 
 def plan_settings(graph: Graph) -> dict[str, Any]:

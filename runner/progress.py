@@ -16,8 +16,8 @@ class Progress:
 
     Args:
         graph: what runs.
-        modes: of the shots that its StoryMemStoryLoop makes, in order. The loop's sub-graph has a node per
-            shot, numbered from 1, and after them one for the stitch.
+        modes: of the shots that its StoryMemStoryLoop makes, in order. In the loop's sub-graph the id of each
+            shot's node is its number, from 1; no other node there has a number for its id.
     """
 
     def __init__(self, graph: Graph, modes: Sequence[str] = ()):

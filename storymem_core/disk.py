@@ -46,11 +46,22 @@ def replacing(path: Path) -> Iterator[Path]:
         with room_in(path.parent):
             yield temporary
             sync(temporary)
-            os.replace(temporary, path)
+            _move(temporary, path)
             sync(path.parent)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _move(temporary: Path, path: Path) -> None:
+    try:
+        os.replace(temporary, path)
+    except PermissionError as error:  # Windows: a player that shows the last film, for example
+        raise StoryMemError(
+            "this file cannot be replaced: it is open in another program, or protected",
+            value=str(path),
+            remedy="Close it there and run again: what is finished is kept.",
+        ) from error
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .errors import StoryMemError
+from .fingerprint import fingerprint
 from .images import checked_frames
 
 BATCH = 16
@@ -94,7 +95,9 @@ class OpenClip:
                 value=pretrained,
                 remedy="Save that model's state dict with open_clip, or choose another file.",
             ) from error
-        self.name = f"open_clip {CLIP_ARCHITECTURE} {os.path.basename(pretrained)}"
+        # Of a tag all know the weights; of a file only what is in it tells them.
+        which = pretrained if path != pretrained else f"{os.path.basename(path)} {fingerprint(state)[:12]}"
+        self.name = f"open_clip {CLIP_ARCHITECTURE} {which}"
         self._model = _frozen(tower.float(), device)
 
     def __call__(self, frames: Tensor) -> Tensor:
@@ -202,7 +205,9 @@ def _visual_state(path: str) -> dict[str, Tensor]:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, EOFError, RuntimeError, UnpicklingError, SafetensorError) as error:
         raise StoryMemError(
-            f"this checkpoint cannot be read: {error}", value=path, remedy="Download it again."
+            f"this checkpoint cannot be read: {error}",
+            value=path,
+            remedy="Download it again. Of OpenAI's own .pt, a TorchScript archive, give the state dict.",
         ) from error
     state = checkpoint.get("state_dict", checkpoint)
     state = {key.removeprefix("module."): value for key, value in state.items()}

@@ -32,9 +32,9 @@ def last_shot(
     for name, given in (("memory", memory), ("start_frames", start_frames)):
         if given is not None:
             raise StoryMemError(
-                f"a script that goes on with a story has that story's memory and end, and takes no {name}",
+                f"what goes on with a story has that story's memory and end, and takes no {name}",
                 value=f"story and {name}",
-                remedy="Connect the one or the other.",
+                remedy="Connect the one or the other; the memory of a story is edited by `memory_edits`.",
             )
     return Project.there(story.folder).stored(story.keys[-1])
 

@@ -108,7 +108,7 @@ class Begun(NamedTuple):
         """The story with this shot, which may not be stored yet."""
         if self.standing is None:
             return story.added(self.key)
-        return story.added(self.standing.shot.key, True, self.standing.stale, self.seen)
+        return story.added(self.standing.shot.key, True, self.standing.stale, self.memory)
 
 
 def opened(

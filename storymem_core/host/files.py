@@ -14,8 +14,11 @@ from ..errors import StoryMemError
 
 
 def names(kind: str) -> list[str]:
-    """Files that the host finds in a model folder, for a combo widget."""
-    return folder_paths.get_filename_list(kind)
+    """Files that the host finds in a model folder, for a combo widget.
+
+    With "/" on every system, so that a graph names the same file everywhere; the host takes it everywhere.
+    """
+    return [name.replace(os.sep, "/") for name in folder_paths.get_filename_list(kind)]
 
 
 def path(kind: str, name: str) -> Path:

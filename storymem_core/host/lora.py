@@ -114,7 +114,10 @@ _LAYER_PART = re.compile(
 def _require_sizes(model: ModelPatcher, patches: dict[Any, Any], file: str) -> None:
     # The host only logs a layer of another size, and leaves it out.
     for key, patch in patches.items():
-        if not isinstance(patch, LoRAAdapter) or not isinstance(key, str) or any(patch.weights[3:]):
+        if not isinstance(patch, LoRAAdapter) or not isinstance(key, str):
+            continue
+        mid, _, reshape = patch.weights[3:6]
+        if mid is not None or reshape is not None:  # its size is not that of up times down
             continue
         up, down, *_ = patch.weights
         expected, found = get_attr(model.model, key).shape, (up.shape[0], *down.shape[1:])

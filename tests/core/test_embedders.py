@@ -1,6 +1,7 @@
 """Embedders: real weights, thresholds that the kept procedure finds, CLIP equal to open_clip's own."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -133,7 +134,9 @@ def test_clip_from_a_file_equals_open_clip_with_its_own_preparation(clip, frames
     embedder = embedders.get(str(path))
     rows = embedder(frames)
     assert rows.shape == (8, 512) and embedder.threshold == 0.90
-    assert embedder.name == "open_clip ViT-B-32-quickgelu open_clip_model.safetensors"
+    assert re.fullmatch(
+        r"open_clip ViT-B-32-quickgelu open_clip_model\.safetensors [0-9a-f]{12}", embedder.name
+    )
     pixels = stretched(frames) / 255
     images = torch.from_numpy((pixels - CLIP_MEAN) / CLIP_STD).float().movedim(-1, 1)
     with torch.no_grad():
@@ -146,7 +149,11 @@ def test_clip_reads_a_training_checkpoint_too(clip, frames, tmp_path):
     model, path = clip
     state = {f"module.{key}": value.half() for key, value in model.state_dict().items() if "visual" in key}
     torch.save({"epoch": 3, "state_dict": state}, tmp_path / "epoch_3.pt")
-    assert torch.equal(OpenClip(str(tmp_path / "epoch_3.pt"))(frames[:2]), OpenClip(str(path))(frames[:2]))
+    again = OpenClip(str(tmp_path / "epoch_3.pt"))
+    assert torch.equal(again(frames[:2]), OpenClip(str(path))(frames[:2]))
+    state["module.visual.proj"] += 1
+    torch.save({"epoch": 3, "state_dict": state}, tmp_path / "epoch_3.pt")
+    assert OpenClip(str(tmp_path / "epoch_3.pt")).name != again.name  # of the same file name
     (tmp_path / "epoch_3.pt").unlink()
 
 

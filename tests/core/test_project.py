@@ -534,6 +534,20 @@ def test_a_disk_that_fills_at_any_moment(project, monkeypatch, call):
     assert project.find(first.key)
 
 
+def test_a_file_that_another_program_holds_open(project, monkeypatch):
+    """What Windows says of a film that is being played."""
+    first = make(project, TOLD)
+
+    def held(*_):
+        raise PermissionError(13, "Access is denied")
+
+    monkeypatch.setattr("storymem_core.disk.os.replace", held)
+    with pytest.raises(StoryMemError, match=r"open in another program.*Close it there"):
+        make(project, TOLD._replace(seed=9))
+    monkeypatch.undo()
+    assert project.find(first.key)
+
+
 def test_other_errors_are_not_called_a_full_disk(project, monkeypatch):
     def broken(*args):
         raise RuntimeError("the encoder is broken")

@@ -13,6 +13,7 @@ import pytest
 from runner import film, installation, rings
 from runner.arguments import Arguments, parse
 from runner.rings import Counts
+from runner.server import Place
 from storymem_core import script as scripts
 from storymem_core.errors import StoryMemError
 
@@ -163,6 +164,23 @@ def test_images_that_a_script_names_lie_beside_it(tmp_path):
         other = scripts.parse(json.dumps({"scenes": [{"shots": [{"prompt": "A", "end_image": elsewhere}]}]}))
         with pytest.raises(StoryMemError, match="does not lie beside the script"):
             film.own_images(other, tmp_path / "inner" / "story.json")
+
+
+def test_files_that_a_graph_loads_lie_beside_it_or_in_the_hosts_input_folder(tmp_path):
+    graphs, host = tmp_path / "graphs", tmp_path / "ComfyUI"
+    for path in (graphs / "hero.png", host / "input" / "hero.png", host / "input" / "clips" / "walk.mp4"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (tmp_path / "secret.png").touch()
+    loads = [
+        ("LoadImage", {"image": "hero.png [input]"}), ("LoadVideo", {"file": "clips/walk.mp4"}),
+        ("LoadImage", {"image": "gone.png"}), ("LoadImage", {"image": "../secret.png"}),
+        ("LoadAudio", {"audio": ["1", 0]}),
+    ]  # fmt: skip
+    graph = {str(id): {"class_type": kind, "inputs": inputs} for id, (kind, inputs) in enumerate(loads)}
+    assert film.found_inputs(graph, graphs / "graph.json", Place(host, None)) == {
+        "hero.png": graphs / "hero.png", "clips/walk.mp4": host / "input" / "clips" / "walk.mp4"
+    }  # fmt: skip
 
 
 def test_a_film_with_nothing_asked_is_the_graph_itself(tmp_path):

@@ -69,8 +69,9 @@ def test_a_shot_without_a_step_was_in_the_store():
 
 
 def test_the_loops_other_nodes_are_no_shots():
-    # The third is the stitch; a name is no number.
-    assert lines(event(state("10.0.0.3", 1, 1, "finished")), event(state("10.0.0.x", 1, 1, "finished"))) == []
+    # The stitch, and the image that a shot begins with.
+    others = ("10.0.0.film", "10.0.0.1-start_image")
+    assert lines(*(event(state(id, 1, 1, "finished")) for id in others)) == []
 
 
 def test_nodes_of_any_graph_are_named():

@@ -155,6 +155,27 @@ def test_a_lora_of_another_size_is_refused():
         apply(small_wan.patcher(), convert(state, path=RELEASED))
 
 
+def test_weight_decomposed_loras_act_as_in_the_hosts_own_loader():
+    """DoRA: a scale for each output beside the two matrices."""
+    layer, generator = "diffusion_model.blocks.0.ffn.0", torch.Generator().manual_seed(2)
+    up, down = (torch.randn(shape, generator=generator) * 0.1 for shape in ((512, 4), (4, 256)))
+    scale = torch.rand(512, 1, generator=generator) + 0.5
+
+    def state(outputs=512):
+        parts = {"lora_up.weight": up[:outputs], "lora_down.weight": down, "dora_scale": scale[:outputs]}
+        return {f"{layer}.{name}": value for name, value in parts.items()} | {
+            f"{layer}.alpha": torch.tensor(4.0)
+        }
+
+    model = small_wan.patcher()
+    patched, matched, total = apply(model, convert(state(), path="dora.safetensors"))
+    assert (matched, total) == (1, 1)
+    host, _ = comfy.sd.load_lora_for_models(model, None, state(), 1.0, 0.0)
+    assert torch.equal(call(patched), call(host)) and not torch.equal(call(patched), call(model))
+    with pytest.raises(StoryMemError, match="another size"):
+        apply(model, convert(state(outputs=256), path="dora.safetensors"))
+
+
 def test_layers_that_the_model_lacks_are_counted(caplog):
     state = bare(adapted(True))
     state |= {name.replace("blocks.1", "blocks.7"): state[name] for name in state if "blocks.1" in name}

@@ -28,6 +28,16 @@ def test_script():
     ]  # fmt: skip
 
 
+def test_model_files_have_the_same_names_on_every_system(monkeypatch):
+    """The shared graphs say `folder/file`; on Windows the host says `folder\\file`."""
+    import folder_paths
+
+    files = core("host.files")
+    monkeypatch.setattr(folder_paths, "get_filename_list", lambda kind: ["a.safetensors", "b\\c.safetensors"])
+    monkeypatch.setattr(files.os, "sep", "\\")
+    assert files.names("loras") == ["a.safetensors", "b/c.safetensors"]
+
+
 def test_the_scripts_example_is_one():
     assert call("StoryMemScript")[2] == 3
 
@@ -86,6 +96,8 @@ def test_a_bank_that_was_replaced_in_its_folder_is_read_again(output):
         save(bank_of(images(1, seed=seed))[0], folder)
         told.append(known(sink=3, capacity=10, load_from="story/bank"))
     assert told[0] == told[1] != told[2] != known(sink=3, capacity=10)
+    wired = known(sink=3, capacity=10, load_from=None)  # as the host tells of a link: its value comes later
+    assert wired != wired
 
 
 def test_keyframe_select_is_remember():

@@ -51,6 +51,14 @@ def test_a_shot_is_stored_and_found_again(parts, output):
     assert stored.count == 5
 
 
+@pytest.mark.parametrize("name", ["memory", "start_frames"])
+def test_a_later_shot_has_its_storys_memory_and_end_and_takes_no_others(parts, name):
+    story, memory = shot(parts).values
+    given = {"memory": memory, "start_frames": images(1)}[name]
+    with pytest.raises(ValueError, match=f"memory and end, and takes no {name}.*memory_edits"):
+        shot(parts, prompt="a hare", story=story, **{name: given})
+
+
 def test_a_shots_frames_are_those_of_the_m2v_sampler(parts):
     (stored,) = shot(parts, negative_prompt="fog", seed=3)[0].shots()
     models = {name: parts[name] for name in ("high_noise_model", "low_noise_model", "vae")}
@@ -227,6 +235,9 @@ def test_the_loop_gives_each_shot_what_the_script_says(parts, picture):
     result, _ = loop(parts, memory=bank, length=9, text=own)
     loads = {id: node["inputs"] for id, node in result.expand.items() if node["class_type"] == "LoadImage"}
     assert [*loads.values()] == [{"image": picture}] * 2
+    # What a run prints tells shots by these: their ids are their numbers.
+    numbers = [id.rpartition(".")[2] for id in result.expand]
+    assert numbers == ["1", "2-start_image", "2-end_image", "2", "film"]
     first, second = (n["inputs"] for n in result.expand.values() if n["class_type"] == "StoryMemShot")
     assert (first["prompt"], first["references"]) == ("Mira, a girl, waits.", "*")
     assert (second["prompt"], second["references"]) == ("A lake.", "castle")

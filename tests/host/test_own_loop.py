@@ -124,6 +124,25 @@ def test_another_take_and_a_locked_shot(tmp_path):
     assert (again.keys[2], again.reused[2], again.stale[2]) == (three.key, True, ("memory",))
 
 
+def test_a_stale_first_shot_that_is_kept_hides_no_reference_from_the_next(tmp_path):
+    """It saw one of two; what it did not see is in the memory still."""
+    bank = with_references(
+        MemoryBank(), torch.cat([images(1), images(1, seed=1)]), Pixels(), ["hero", "castle"]
+    )
+    needs = script_of(
+        {"prompt": "A.", "references": ["hero"]}, {"prompt": "B.", "references": ["hero", "castle"]}
+    )
+    story = run(opened(tmp_path, needs, memory=bank))
+    project, (one, _) = Project.open(story.folder), story.shots()
+    project.outlined(project.outline().decided(one.id, held=one.key, locked=True))
+    changed = Making("another body")
+    again = own_loop.stored_before(opened(tmp_path, needs, memory=bank), changed)
+    assert (again.keys, again.stale) == ((one.key,), (("body",),))
+    second = own_loop.begin(opened(tmp_path, needs, memory=bank), again, changed)
+    assert [frame.origin.shot for frame in second.seen.frames[:2]] == ["hero", "castle"]
+    assert second.memory.sink == bank.sink
+
+
 def test_edits_of_the_memory_hold_for_every_shot(tmp_path):
     loop = opened(tmp_path, memory_edits="drop shot-1")
     one = own_loop.keep(loop, loop.story, BODY, [images(5)])
