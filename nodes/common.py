@@ -74,7 +74,7 @@ def seed_input() -> io.Input:
         default=0,
         min=0,
         max=0xFFFFFFFFFFFFFFFF,
-        control_after_generate=True,
+        control_after_generate=io.ControlAfterGenerate.fixed,
         tooltip="Noise of the shot's latent, and of the memory's noise path.",
     )
 

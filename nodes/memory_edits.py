@@ -57,7 +57,7 @@ class StoryMemMemoryEdit(io.ComfyNode):
                     "edits",
                     multiline=True,
                     default="",
-                    tooltip="A line each: pin 2, hero · unpin 2 · drop shot-3:42 · restore 9 · move 5 to 1 · cap 2. Numbers "
+                    tooltip="A line each: pin 2, hero · unpin 2 · drop 4 · restore 9 · move 5 to 1 · cap 2. Numbers "
                     "are those on the Memory Preview.",
                 ),
                 io.Image.Input(

@@ -27,7 +27,7 @@ class StoryMemSmallWorldHero(io.ComfyNode):
                     default=0,
                     min=0,
                     max=0xFFFFFFFFFFFFFFFF,
-                    control_after_generate=True,
+                    control_after_generate=io.ControlAfterGenerate.fixed,
                     tooltip="Of its colours, build, hat, pattern and face.",
                 ),
                 io.Int.Input(

@@ -45,7 +45,7 @@ def _lora(noise: str) -> ModelFile:
     return ModelFile("loras", f"StoryMem/{name}", "Kevin-thu/StoryMem", name, 1.2, "memory")
 
 
-FIRST_SHOT = "the first shot only; may be left out"
+FIRST_SHOT = "the first shot only; not needed where a graph's Story Loop has no t2v models"
 WAN22 = (
     _wan("diffusion_models", "wan2.2_i2v_high_noise_14B_fp8_scaled.safetensors", 13.3, "every shot"),
     _wan("diffusion_models", "wan2.2_i2v_low_noise_14B_fp8_scaled.safetensors", 13.3, "every shot"),

@@ -46,7 +46,7 @@ def asked(story: Story | None) -> tuple[Mapping[str, Any], ...]:
 
 
 def check_ids(before: tuple[Mapping[str, Any], ...], ids: list[str]) -> None:
-    """Refuse a script with a shot that has the id of one before it.
+    """Refuse shots of which one has the id of a shot before them: locks and takes are kept by it.
 
     Raises:
         StoryMemError: it names the id.
@@ -54,9 +54,9 @@ def check_ids(before: tuple[Mapping[str, Any], ...], ids: list[str]) -> None:
     both = [id for id in ids if id in {told["shot_id"] for told in before}]
     if both:
         raise StoryMemError(
-            "a shot of the script has the id of a shot of the story that it goes on with",
+            "a shot has the id of an earlier shot of its story",
             value=both[0],
-            remedy="Give it another id in the script, or change its prompt.",
+            remedy="Give it another id: `id` in a script, `shot_id` at Story Shot.",
         )
 
 

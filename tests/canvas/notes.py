@@ -71,7 +71,7 @@ BY_HAND = Note(
     """## A node for each shot
 
 What **Story Loop** does by itself, by hand: every **Story Shot** takes the story so far and hands it on with
-its own shot. Copy the last one to go on, each with its own prompt, seed, length or steps.
+its own shot. Copy the last one to go on, each with a *shot_id* and a prompt of its own.
 
 - The first node names the *project* and may take a **Memory Bank**; the others get all from *story*.
 - *cut* off: the shot goes on from the last frame of the shot before.
@@ -153,8 +153,8 @@ DRAFT = Note(
    time, and shows pacing, prompts and order.
 2. Mend prompts and run again: only what they change is made. **What is there** shows each shot with its
    takes; *action* take, *shot* 3, *take* 2 asks for another one.
-3. *Draft* off, and in *only* of **Story Loop** the shots that you keep (*1,3-4*; empty is all). **Run** makes
-   the film.
+3. *action* back to *look*, *draft* off, and in *only* of **Story Loop** the shots that you keep (*1,3-4*;
+   empty is all). **Run** makes the film.
 
 Noise depends on the size: the film's pictures are other ones than the draft's.
 """,

@@ -90,6 +90,15 @@ def test_nodes_links_and_values_are_those_of_the_api_graph(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_what_a_link_covers_is_nothing_of_another_graph(name):
+    """A widget that is wired keeps a value, which counts again once the wire is gone."""
+    for node in nodes(ui(name)):
+        if node["type"] == "StoryMemStoryLoop":
+            [project] = [slot for slot in node["inputs"] if slot["name"] == "project"]
+            assert project["link"] is None or values(node)["project"] == ""
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_links_are_told_alike_at_both_ends(name):
     workflow = ui(name)
     found = {node["id"]: node for node in workflow["nodes"]}

@@ -125,7 +125,7 @@ def test_a_loop_goes_on_from_the_clip(tmp_path):
 def test_a_script_cannot_have_the_clips_id(tmp_path):
     story = add(tmp_path, images(6))
     text = '{"scenes": [{"shots": [{"prompt": "A pen.", "id": "clip"}]}]}'
-    with pytest.raises(StoryMemError, match=r"has the id of a shot of the story.*\(got 'clip'\)"):
+    with pytest.raises(StoryMemError, match=r"has the id of an earlier shot.*\(got 'clip'\)"):
         own_loop.opened(
             tmp_path, script=script.parse(text), project="", length=5, seed=0, negative_prompt="",
             overlap=1, keyframes=2, embedder=Pixels(), story=story,

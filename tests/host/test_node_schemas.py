@@ -56,6 +56,8 @@ def test_a_nodes_widgets_have_valid_defaults_and_ranges(pack, small_models, node
             assert options["min"] <= options["default"] <= options["max"], name
         if kind == "INT":
             assert (options["default"] - options["min"]) % options.get("step", 1) == 0, name
+        if name == "seed":  # a seed that moves by itself would make a stopped story anew
+            assert options["control_after_generate"] == "fixed"
         if kind == "COMBO":
             assert options["options"], name
             assert options.get("default", options["options"][0]) in options["options"], name

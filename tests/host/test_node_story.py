@@ -59,6 +59,13 @@ def test_a_later_shot_has_its_storys_memory_and_end_and_takes_no_others(parts, n
         shot(parts, prompt="a hare", story=story, **{name: given})
 
 
+def test_two_shots_of_a_story_have_two_ids(parts):
+    """By the id a lock and a take are kept; a copied node brings its own with it."""
+    story = shot(parts, shot_id="cat")[0]
+    with pytest.raises(ValueError, match=r"id of an earlier shot.*'cat'.*`shot_id` at Story Shot"):
+        shot(parts, shot_id="cat", prompt="a hare", story=story)
+
+
 def test_a_shots_frames_are_those_of_the_m2v_sampler(parts):
     (stored,) = shot(parts, negative_prompt="fog", seed=3)[0].shots()
     models = {name: parts[name] for name in ("high_noise_model", "low_noise_model", "vae")}
