@@ -7,16 +7,25 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..disk import read_json, write_json
 from ..errors import StoryMemError
 from .progress import watching
 from .recipes import RECIPES, Recipe
 
-STAGES = ("vae", "base", "lora", "export")
+if TYPE_CHECKING:
+    from .beside import Beside
+
+STAGES = ("vae", "base", "lora", "decoder", "export")
 """Of `all`, in their order."""
-EXTRA = {"full": ("vae", "base")}
-"""Stages that only run when they are named -> those that come before."""
+ASIDE = "decoder"
+"""It waits for the VAE alone and only the export for it: on a CPU it runs beside what is between."""
+NEEDED = {
+    "vae": (), "base": ("vae",), "lora": ("vae", "base"), "decoder": ("vae",), "export": STAGES[:-1],
+    "full": ("vae", "base"),
+}  # fmt: skip
+"""Every stage -> those that must be done before. `full` runs only when it is named."""
 ALL = "all"
 _RECORD = "training.json"
 """In the output folder: the size that is trained there, and which stages are done."""
@@ -29,7 +38,7 @@ StageFunction = Callable[[Recipe, Path, "float | None"], bool]
 def main(words: Sequence[str] | None = None) -> int:
     """The command line of `python -m storymem_core.training`; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m storymem_core.training", description=__doc__)
-    parser.add_argument("stage", choices=(*STAGES, *EXTRA, ALL))
+    parser.add_argument("stage", choices=(*NEEDED, ALL))
     parser.add_argument("recipe", metavar="SIZE", help=", ".join(sorted(RECIPES)))
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where all of it is kept")
     parser.add_argument("--minutes", type=float, metavar="N", help="stop in time (default: never)")
@@ -41,7 +50,7 @@ def train(stage: str, recipe: str, out: Path, minutes: float | None, say: Say) -
     """Train one stage, or all, as far as the minutes go; the exit code: 0, or 2 after an error that is told.
 
     Args:
-        stage: one of STAGES or EXTRA, or "all".
+        stage: one of NEEDED, or "all".
         recipe: name of a size.
         out: a folder for this training alone; `out/models` becomes laid out like ComfyUI's models folder.
         minutes: in all; None for as long as it takes.
@@ -64,31 +73,52 @@ def _train(stage: str, recipe: str, out: Path, minutes: float | None, say: Say) 
     done = _done(out, recipe)
     _require_earlier(stage, done, out)
     functions = _functions()
-    for name in STAGES if stage == ALL else (stage,):
-        if name in done and stage == ALL:
-            say(f"stage {name}: done before")
-            continue
-        left = None if minutes is None else minutes - (time.monotonic() - began) / 60
-        say(f"stage {name} ...")
-        with watching(out, say):
-            finished = (left is None or left > 0) and functions[name](size, out, left)
-        if not finished:
-            say(f"stopped in stage {name}: nothing is lost, the same command goes on from here")
-            return
-        done = (*done, name)
-        write_json(out / _RECORD, {"recipe": recipe, "done": sorted({*done}, key=(*STAGES, *EXTRA).index)})
+    aside: Beside | None = None
+    try:
+        for name in STAGES if stage == ALL else (stage,):
+            if name in done and stage == ALL:
+                say(f"stage {name}: done before")
+                continue
+            left = None if minutes is None else minutes - (time.monotonic() - began) / 60
+            if aside:
+                aside.share()
+            elif stage == ALL and name in STAGES[1 : STAGES.index(ASIDE)] and ASIDE not in done:
+                aside = _start_aside(functions[ASIDE], size, out, left)
+            say(f"stage {name} ...")
+            with watching(out, say):
+                if aside and name == ASIDE:
+                    finished = aside.finished()
+                else:
+                    finished = (left is None or left > 0) and functions[name](size, out, left)
+            if not finished:
+                say(f"stopped in stage {name}: nothing is lost, the same command goes on from here")
+                return
+            done = (*done, name)
+            write_json(out / _RECORD, {"recipe": recipe, "done": sorted({*done}, key=[*NEEDED].index)})
+    finally:
+        if aside:
+            aside.stop()
     say(f"done: {out / 'models' if 'export' in done else out}")
+
+
+def _start_aside(run: StageFunction, size: Recipe, out: Path, minutes: float | None) -> Beside | None:
+    """The stage in a process of its own, where that pays and there is time."""
+    from .beside import Beside, pays
+
+    return Beside(run, size, out, minutes) if pays() and (minutes is None or minutes > 0) else None
 
 
 def _functions() -> Mapping[str, StageFunction]:
     # Here: a mistyped size is told without waiting for torch and diffusers.
+    from .decoder import train_decoder
     from .dit import train_base
     from .memory_lora import train_full, train_lora
     from .models_folder import export_models
     from .vae import train_vae
 
     return {
-        "vae": train_vae, "base": train_base, "lora": train_lora, "export": export_models, "full": train_full
+        "vae": train_vae, "base": train_base, "lora": train_lora, "decoder": train_decoder,
+        "export": export_models, "full": train_full,
     }  # fmt: skip
 
 
@@ -120,8 +150,7 @@ def _done(out: Path, recipe: str) -> tuple[str, ...]:
 
 
 def _require_earlier(stage: str, done: Sequence[str], out: Path) -> None:
-    earlier = EXTRA.get(stage) or (() if stage == ALL else STAGES[: STAGES.index(stage)])
-    missing = [name for name in earlier if name not in done]
+    missing = [name for name in NEEDED.get(stage, ()) if name not in done]
     if missing:
         raise StoryMemError(
             f"the stage {stage} needs the stage {missing[0]}, which is not finished there",

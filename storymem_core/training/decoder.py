@@ -1,11 +1,12 @@
-"""The VAE's last part: its decoder alone, on whole clips, from latents that are made once.
+"""Stage 2: the VAE's decoder alone, on whole clips, from latents that are made once.
 
-Latents stay as they are, so models that learned them stay right. A step takes half the time of one of the
-whole VAE and gains as much: after 12,000 steps it is the decoder that lacks practice, not the latents detail.
+Latents stay as they are, so nothing that learns them has to wait for it: see `beside`. A step takes half the
+time of one of the whole VAE and gains as much: the latents have the detail, the decoder lacks practice.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from . import vae_clips
+from . import checkpoints, vae_clips
 from .compiling import can_compile, compile_again
-from .drawings import draw, kept
+from .drawings import FRESH, draw, kept
+from .loop import train
 from .recipes import Recipe
+from .vae import PROBED, VAE, Vae, finish
 from .vae_forward import Autoencoder, decode
 
 DECODER = "decoder"
+"""The stage, and its folder."""
 _WORTH_COMPILING = 1500
 """Steps: compiling takes a minute and makes a step on a CPU a third shorter."""
 
@@ -82,6 +86,39 @@ class DecoderStage:
     def sample(self, model: nn.Module, folder: Path, step: int) -> None:
         """See `vae_clips.sheet`."""
         vae_clips.sheet(self.vae, self.fresh, folder / f"step_{step:07}.png")
+
+
+def train_decoder(
+    recipe: Recipe, folder: Path, minutes: float | None = None, *, seed: int = 0, device: str = ""
+) -> bool:
+    """Train the decoder of the VAE of `folder`/vae under `folder`/decoder, and write the whole VAE there.
+
+    Args:
+        recipe: of the size.
+        folder: of the whole training; the stage vae must be done there.
+        minutes: stop after so many; the next call goes on.
+        seed: of batches.
+        device: "cpu" or ""; empty for a GPU if there is one.
+
+    Returns:
+        Whether it is done: then `load_vae` reads it as of this stage.
+
+    Raises:
+        StoryMemError: the VAE is not trained, and as `loop.train`.
+    """
+    until = None if minutes is None else time.monotonic() + 60 * minutes
+    where = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    model, last = Vae(recipe.vae), [*recipe.vae.parts][-1]
+    # Before it was levelled: noise on latents is of that size.
+    model.load_state_dict(checkpoints.averages(folder / VAE / last))
+    place, schedule = folder / DECODER, recipe.vae.decoder.schedule
+    fresh = draw(FRESH, PROBED, recipe.size, recipe.length, recipe.scenes)
+    stage = DecoderStage(recipe, model.vae.to(where), place, fresh, where)
+    left = None if until is None else (until - time.monotonic()) / 60
+    if not train(stage, place, schedule, seed=seed, minutes=left, device=device).finished:
+        return False
+    finish(model.vae, recipe, place)
+    return True
 
 
 def _scenes(recipe: Recipe) -> np.ndarray:

@@ -14,6 +14,7 @@ from ..small_world.words import TEXTS
 from ..vocabulary import Vocabulary
 from . import export, text
 from .checkpoints import averages
+from .decoder import DECODER
 from .recipes import Recipe
 from .vae import load_vae
 
@@ -51,13 +52,13 @@ def export_models(recipe: Recipe, folder: Path, minutes: float | None = None) ->
 
 
 def collect(recipe: Recipe, folder: Path) -> Trained:
-    """The averaged weights of vae/, base/{high,low}/ and lora/{high,low}/.
+    """The averaged weights of decoder/, base/{high,low}/ and lora/{high,low}/.
 
     Raises:
         StoryMemError: one of them is missing or cannot be read.
     """
     return Trained(
-        vae=load_vae(recipe, folder).state_dict(),
+        vae=load_vae(recipe, folder, DECODER).state_dict(),
         base={expert: _bare(averages(folder / "base" / expert)) for expert in weights.EXPERTS},
         lora={expert: averages(folder / "lora" / expert) for expert in weights.EXPERTS},
         table=text.table(),

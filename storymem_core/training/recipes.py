@@ -74,7 +74,7 @@ class VaePart:
 
 @dataclass(frozen=True)
 class DecoderPart:
-    """The last part of the VAE's training: the decoder alone, on whole clips of what the models learn.
+    """The stage after the VAE: its decoder alone, on whole clips of what the models learn.
 
     Attributes:
         schedule: its batch is clips a step.
@@ -212,7 +212,7 @@ TINY = Recipe(
             noise=0.03,
             halved=0.0,
         ),
-        decoder=DecoderPart(replace(_VAE, steps=9000, lr=2e-3, ema=0.998), noise=0.03),
+        decoder=DecoderPart(replace(_VAE, steps=13000, lr=2e-3, ema=0.998), noise=0.03),
     ),
     base=BaseRecipe(
         trunk=Schedule(steps=6000, batch=16, lr=1e-3),

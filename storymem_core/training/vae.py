@@ -1,4 +1,4 @@
-"""Stage 1: the VAE, on pictures first, then on longer and longer clips; its decoder alone comes last.
+"""Stage 1: the VAE, on pictures first, then on longer and longer clips. `decoder` goes on from it.
 
 A picture costs a twentieth of a clip and teaches nearly all: with one frame only the last slice in time of
 each kernel is used. The layers that join and split frames therefore start as averages and copies, so that
@@ -26,15 +26,15 @@ from ..errors import StoryMemError
 from ..frames import latent_frames
 from ..wan_shapes import LATENT_CHANNELS
 from . import vae_clips
-from .decoder import DECODER, DecoderStage
 from .drawings import FRESH, draw, kept
 from .leveling import level, moments
 from .loop import train
-from .recipes import Phase, Recipe, Schedule, VaePart, VaeRecipe
+from .recipes import Phase, Recipe, VaePart, VaeRecipe
 from .vae_forward import Autoencoder, decode, encode
 
-FILE = "vae.safetensors"
-_PROBED, _MEASURED = 2, 40
+VAE, FILE = "vae", "vae.safetensors"
+"""The stage, and its result in its folder."""
+PROBED, _MEASURED = 2, 40
 """Fresh stories that the log's PSNR and the latents' statistics are taken from."""
 _AT_CHARACTERS = 0.8
 """Share of the crops that are centred on a character's pixel."""
@@ -110,7 +110,7 @@ class VaeStage:
 def train_vae(
     recipe: Recipe, folder: Path, minutes: float | None = None, *, seed: int = 0, device: str = ""
 ) -> bool:
-    """Train the VAE under `folder`/vae, a folder a part, and write its weights there, fp32, diffusers' names.
+    """Train the VAE under `folder`/vae, a folder a part, and write its weights there, see `finish`.
 
     Args:
         recipe: of the size.
@@ -122,31 +122,23 @@ def train_vae(
     Returns:
         Whether it is done: then `FILE` is there and `load_vae` reads it.
     """
-    place, ends = folder / "vae", time.monotonic() + 60 * (math.inf if minutes is None else minutes)
+    place, ends = folder / VAE, time.monotonic() + 60 * (math.inf if minutes is None else minutes)
     shape = (recipe.size, recipe.length)
     model = Vae(recipe.vae, seed)
-
-    def done(stage: VaeStage | DecoderStage, name: str, schedule: Schedule) -> bool:
-        # A part that is done only hands its averaged weights on to the next.
-        left = (ends - time.monotonic()) / 60
-        return train(stage, place / name, schedule, seed=seed, minutes=left, device=device).finished
-
     clips = kept(place / "drawings.npy", lambda: draw(0, recipe.vae.stories, *shape))
-    fresh = draw(FRESH, _PROBED, *shape)
+    fresh = draw(FRESH, PROBED, *shape)
     for name, part in recipe.vae.parts.items():
-        if not done(VaeStage(recipe, name, model, clips, fresh), name, part.schedule):
+        # A part that is done only hands its averaged weights on to the next.
+        stage, left = VaeStage(recipe, name, model, clips, fresh), (ends - time.monotonic()) / 60
+        if not train(stage, place / name, part.schedule, seed=seed, minutes=left, device=device).finished:
             return False
-    fresh = draw(FRESH, _PROBED, *shape, recipe.scenes)
-    stage = DecoderStage(recipe, model.vae, place, fresh, str(_device(model)))
-    if not done(stage, DECODER, recipe.vae.decoder.schedule):
-        return False
     finish(model.vae, recipe, place)
     return True
 
 
 def finish(vae: Autoencoder, recipe: Recipe, place: Path) -> None:
-    """Level the latents by fresh clips and write the weights."""
-    clips = draw(FRESH + _PROBED, _MEASURED, recipe.size, recipe.length)
+    """Level the latents by fresh clips and write the weights to `place`/`FILE`, fp32, by diffusers' names."""
+    clips = draw(FRESH + PROBED, _MEASURED, recipe.size, recipe.length)
     means = torch.from_numpy(vae_clips.latents(vae.cpu(), clips)).float()
     level(vae, *moments([means]), recipe.vae.fine.noise)
     state = {name: tensor.float().contiguous() for name, tensor in vae.state_dict().items()}
@@ -154,16 +146,16 @@ def finish(vae: Autoencoder, recipe: Recipe, place: Path) -> None:
         save_file(state, path)
 
 
-def load_vae(recipe: Recipe, folder: Path) -> Autoencoder:
-    """The trained VAE of a training's folder.
+def load_vae(recipe: Recipe, folder: Path, stage: str = VAE) -> Autoencoder:
+    """The VAE as a stage of a training left it in its folder: all of them give the same latents.
 
     Raises:
-        StoryMemError: it is not trained to its end there.
+        StoryMemError: the stage is not done there.
     """
-    path = folder / "vae" / FILE
+    path = folder / stage / FILE
     if not path.exists():
         raise StoryMemError(
-            "the VAE is not trained yet", value=str(path), remedy="Train the stage vae to its end first."
+            "the VAE is not trained yet", value=str(path), remedy=f"Train the stage {stage} to its end first."
         )
     vae: Autoencoder = AutoencoderKLWan(base_dim=recipe.vae.base_dim, z_dim=LATENT_CHANNELS)
     vae.load_state_dict(load_file(path))

@@ -83,9 +83,9 @@ def stored(folder, state, prefix):
 
 def test_the_export_stage_reads_what_the_others_left(tmp_path):
     made = trained(TINY)
-    (tmp_path / "vae").mkdir()
-    save_file(made.vae, tmp_path / "vae/vae.safetensors")
-    with pytest.raises(StoryMemError, match=r"an earlier stage of the training is missing.*base/high"):
+    (tmp_path / "decoder").mkdir()
+    save_file(made.vae, tmp_path / "decoder/vae.safetensors")
+    with pytest.raises(StoryMemError, match=r"this has not been trained yet.*base/high"):
         models_folder.export_models(TINY, tmp_path)
     prefixes = {"base": "transformer.", "lora": "base_model.model."}
     for stage, prefix in prefixes.items():

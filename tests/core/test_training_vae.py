@@ -1,7 +1,8 @@
-"""The VAE stage: the fast forward is the file's own, latents become Wan's, a stopped stage goes on."""
+"""The VAE's stages: the fast forward is the file's own, latents become Wan's, a stopped stage goes on."""
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import diffusers
@@ -91,7 +92,8 @@ def test_most_crops_are_around_a_character():
 
 def test_the_stage_goes_on_where_it_stopped_and_ends_with_weights_for_the_others(tmp_path, monkeypatch):
     monkeypatch.setattr(vae, "_MEASURED", 3)
-    monkeypatch.setattr(vae, "_PROBED", 1)
+    for module in (vae, decoder):
+        monkeypatch.setattr(module, "PROBED", 1)
     with pytest.raises(StoryMemError, match="the VAE is not trained yet"):
         vae.load_vae(SMALLEST, tmp_path)
     began = {}
@@ -101,21 +103,30 @@ def test_the_stage_goes_on_where_it_stopped_and_ends_with_weights_for_the_others
         return loop.train(stage, *args, **options)
 
     monkeypatch.setattr(vae, "train", train)
-    calls = 1
-    while not vae.train_vae(SMALLEST, tmp_path, minutes=0, device="cpu"):  # a step a call
-        calls += 1
-    assert calls == 6
-    parts = ("coarse", "fine", "decoder")
-    coarse, fine, decoder = (journal.read(tmp_path / "vae" / part) for part in parts)
+    monkeypatch.setattr(decoder, "train", train)
+
+    def calls(stage):  # a step a call
+        return next(n for n in itertools.count(1) if stage(SMALLEST, tmp_path, minutes=0, device="cpu"))
+
+    assert calls(vae.train_vae) == 5  # the fourth ends a part and begins the next
+    whole = vae.load_vae(SMALLEST, tmp_path)
+    with pytest.raises(StoryMemError, match="Train the stage decoder"):
+        vae.load_vae(SMALLEST, tmp_path, "decoder")
+    assert calls(decoder.train_decoder) == 2
+    places = [tmp_path / "vae" / "coarse", tmp_path / "vae" / "fine", tmp_path / "decoder"]
+    coarse, fine, last = map(journal.read, places)
     assert [row["step"] for row in coarse] == [1, 2, 3, 4] and 0 < coarse[-1]["psnr"] < 40
-    assert [row["step"] for row in fine] == [row["step"] for row in decoder] == [1, 2]
-    assert 0 < decoder[-1]["psnr"] < 40
-    for earlier, later in (("coarse", "fine"), ("fine", "decoder")):
-        handed_on = checkpoints.averages(tmp_path / "vae" / earlier)
+    assert [row["step"] for row in fine] == [row["step"] for row in last] == [1, 2]
+    assert 0 < last[-1]["psnr"] < 40
+    for earlier, later in ((places[0], "fine"), (places[1], "decoder")):
+        handed_on = checkpoints.averages(earlier)
         assert all(torch.equal(began[f"vae_{later}"][name], value) for name, value in handed_on.items())
-    for part, step in zip(parts, (4, 2, 2), strict=True):
-        assert list((tmp_path / "vae" / part / "samples").glob(f"step_{step:07}.png"))
-    trained = vae.load_vae(SMALLEST, tmp_path)
+    for place, step in zip(places, (4, 2, 2), strict=True):
+        assert list((place / "samples").glob(f"step_{step:07}.png"))
+    trained = vae.load_vae(SMALLEST, tmp_path, "decoder")
+    # What was learned on the first one's latents stays right.
+    encoder = [name for name in whole.state_dict() if name.startswith(("encoder.", "quant_conv."))]
+    assert all(torch.allclose(trained.state_dict()[name], whole.state_dict()[name]) for name in encoder)
     # A few steps leave latents so alike that bf16 tells in them: near, not equal.
     means = vae_clips.latents(trained, draw(vae.FRESH + 1, 3, 32, 17))
     mean, covariance = leveling.moments([torch.from_numpy(means).float()])
