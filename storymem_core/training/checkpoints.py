@@ -173,7 +173,7 @@ def averages(folder: Path) -> dict[str, Tensor]:
         raise StoryMemError(
             "this has not been trained yet",
             value=str(folder),
-            remedy="Train it first: all that is before in the order vae, base, lora, for each expert.",
+            remedy="Train it first. The order is vae, decoder, base, lora; of these each expert has its own.",
         )
     tensors, _ = _read(found[-1])
     means = {name: tensor for name, tensor in tensors.items() if name.startswith("mean/")}

@@ -7,22 +7,16 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..disk import read_json, write_json
 from ..errors import StoryMemError
 from .progress import watching
 from .recipes import RECIPES, Recipe
 
-if TYPE_CHECKING:
-    from .beside import Beside
-
-STAGES = ("vae", "base", "lora", "decoder", "export")
+STAGES = ("vae", "decoder", "base", "lora", "export")
 """Of `all`, in their order."""
-ASIDE = "decoder"
-"""It waits for the VAE alone and only the export for it: on a CPU it runs beside what is between."""
 NEEDED = {
-    "vae": (), "base": ("vae",), "lora": ("vae", "base"), "decoder": ("vae",), "export": STAGES[:-1],
+    "vae": (), "decoder": ("vae",), "base": ("vae",), "lora": ("vae", "base"), "export": STAGES[:-1],
     "full": ("vae", "base"),
 }  # fmt: skip
 """Every stage -> those that must be done before. `full` runs only when it is named."""
@@ -73,39 +67,20 @@ def _train(stage: str, recipe: str, out: Path, minutes: float | None, say: Say) 
     done = _done(out, recipe)
     _require_earlier(stage, done, out)
     functions = _functions()
-    aside: Beside | None = None
-    try:
-        for name in STAGES if stage == ALL else (stage,):
-            if name in done and stage == ALL:
-                say(f"stage {name}: done before")
-                continue
-            left = None if minutes is None else minutes - (time.monotonic() - began) / 60
-            if aside:
-                aside.share()
-            elif stage == ALL and name in STAGES[1 : STAGES.index(ASIDE)] and ASIDE not in done:
-                aside = _start_aside(functions[ASIDE], size, out, left)
-            say(f"stage {name} ...")
-            with watching(out, say):
-                if aside and name == ASIDE:
-                    finished = aside.finished()
-                else:
-                    finished = (left is None or left > 0) and functions[name](size, out, left)
-            if not finished:
-                say(f"stopped in stage {name}: nothing is lost, the same command goes on from here")
-                return
-            done = (*done, name)
-            write_json(out / _RECORD, {"recipe": recipe, "done": sorted({*done}, key=[*NEEDED].index)})
-    finally:
-        if aside:
-            aside.stop()
+    for name in STAGES if stage == ALL else (stage,):
+        if name in done and stage == ALL:
+            say(f"stage {name}: done before")
+            continue
+        left = None if minutes is None else minutes - (time.monotonic() - began) / 60
+        say(f"stage {name} ...")
+        with watching(out, say):
+            finished = (left is None or left > 0) and functions[name](size, out, left)
+        if not finished:
+            say(f"stopped in stage {name}: nothing is lost, the same command goes on from here")
+            return
+        done = (*done, name)
+        write_json(out / _RECORD, {"recipe": recipe, "done": sorted({*done}, key=[*NEEDED].index)})
     say(f"done: {out / 'models' if 'export' in done else out}")
-
-
-def _start_aside(run: StageFunction, size: Recipe, out: Path, minutes: float | None) -> Beside | None:
-    """The stage in a process of its own, where that pays and there is time."""
-    from .beside import Beside, pays
-
-    return Beside(run, size, out, minutes) if pays() and (minutes is None or minutes > 0) else None
 
 
 def _functions() -> Mapping[str, StageFunction]:
@@ -117,7 +92,7 @@ def _functions() -> Mapping[str, StageFunction]:
     from .vae import train_vae
 
     return {
-        "vae": train_vae, "base": train_base, "lora": train_lora, "decoder": train_decoder,
+        "vae": train_vae, "decoder": train_decoder, "base": train_base, "lora": train_lora,
         "export": export_models, "full": train_full,
     }  # fmt: skip
 

@@ -1,6 +1,6 @@
 """Stage 2: the VAE's decoder alone, on whole clips, from latents that are made once.
 
-Latents stay as they are, so nothing that learns them has to wait for it: see `beside`. A step takes half the
+Latents stay as they are, so what learns them does not have to wait for it. A step takes half the
 time of one of the whole VAE and gains as much: the latents have the detail, the decoder lacks practice.
 """
 

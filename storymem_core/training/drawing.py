@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -32,7 +33,6 @@ from ..small_world.parts import EVERYTHING, Among
 from ..small_world.scene import FPS, Scene
 from ..wan_shapes import LATENT_CHANNELS
 from . import vae_forward
-from .beside import end_with_parent
 
 STORIES = 16
 """Of a shard: seconds of a worker's time, so that little is lost when it is stopped."""
@@ -105,10 +105,22 @@ def cache(
     elif count:
         # Not fork: torch's threads and CUDA do not survive it.
         spawn = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(count, spawn, initializer=end_with_parent) as pool:
+        with ProcessPoolExecutor(count, spawn, initializer=_end_with_parent) as pool:
             for work in [pool.submit(_work, *share) for share in shares]:
                 work.result()
     return all(shard_path(folder, shard[0]).exists() for shard in shards)
+
+
+def _end_with_parent() -> None:
+    """Let this worker not outlive a killed training: it would draw on beside the next one."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # it runs in workers only
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)  # the main thread may be busy for minutes
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def shard_path(folder: Path, first_seed: int) -> Path:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import threading
 import time
 from pathlib import Path
 
 import pytest
-import torch
 
 from storymem_core import disk
 from storymem_core.errors import StoryMemError
-from storymem_core.training import beside, command, progress
+from storymem_core.training import command, progress
 from storymem_core.training.command import NEEDED, STAGES, main, train
 
 
@@ -35,7 +33,6 @@ def ran(monkeypatch):
         return run
 
     monkeypatch.setattr(command, "_functions", lambda: {name: stage(name) for name in NEEDED})
-    monkeypatch.setattr(beside, "pays", lambda: False)  # one after the other
     return calls
 
 
@@ -50,7 +47,7 @@ def names(ran):
 def test_all_runs_the_stages_in_order_and_once(ran, tmp_path):
     said: list[str] = []
     assert train("all", "tiny", tmp_path, None, said.append) == 0
-    assert ran == [(name, "tiny", tmp_path, None) for name in ("vae", "base", "lora", "decoder", "export")]
+    assert ran == [(name, "tiny", tmp_path, None) for name in ("vae", "decoder", "base", "lora", "export")]
     assert said[-1] == f"done: {tmp_path / 'models'}"
     assert train("all", "tiny", tmp_path, None, said.append) == 0
     assert len(ran) == 5
@@ -61,11 +58,11 @@ def test_a_stage_that_is_not_done_goes_on_the_next_time(ran, tmp_path):
     said: list[str] = []
     ran.short = {"base"}
     assert train("all", "tiny", tmp_path, 5.0, said.append) == 0
-    assert names(ran) == ["vae", "base"]
+    assert names(ran) == ["vae", "decoder", "base"]
     assert said[-1] == "stopped in stage base: nothing is lost, the same command goes on from here"
     ran.short = set()
     assert train("all", "tiny", tmp_path, None, said.append) == 0
-    assert names(ran) == ["vae", "base", "base", "lora", "decoder", "export"]
+    assert names(ran) == ["vae", "decoder", "base", "base", "lora", "export"]
 
 
 def test_the_time_is_for_all_stages_together(ran, tmp_path, monkeypatch):
@@ -73,8 +70,8 @@ def test_the_time_is_for_all_stages_together(ran, tmp_path, monkeypatch):
     monkeypatch.setattr(command.time, "monotonic", lambda: next(clock))
     said: list[str] = []
     assert train("all", "tiny", tmp_path, 5.0, said.append) == 0
-    assert [(call[0], round(call[3], 2)) for call in ran] == [("vae", 5.0), ("base", 3.0), ("lora", 0.17)]
-    assert said[-1].startswith("stopped in stage decoder")
+    assert [(call[0], round(call[3], 2)) for call in ran] == [("vae", 5.0), ("decoder", 3.0), ("base", 0.17)]
+    assert said[-1].startswith("stopped in stage lora")
 
 
 def test_one_stage_by_itself(ran, tmp_path, capsys):
@@ -95,56 +92,6 @@ def test_a_stage_that_is_not_of_all_runs_when_it_is_named(ran, tmp_path, capsys)
     for stage in ("vae", "base", "full"):
         assert main([stage, "tiny", "--out", str(tmp_path)]) == 0
     assert names(ran) == ["vae", "base", "full"]
-
-
-def drawn(recipe, folder, minutes):
-    """A stage of a process of its own: how many threads it has, and that it began while another ran."""
-    (folder / "threads").write_text(str(torch.get_num_threads()))
-    for _ in range(2000):
-        if (folder / "base").exists():
-            return minutes is None
-        time.sleep(0.01)
-    raise StoryMemError("the stage base never ran", value=1, remedy="Run it.")
-
-
-def killed(recipe, folder, minutes):
-    os._exit(9)
-
-
-def test_on_a_cpu_the_decoder_is_trained_beside_the_others(ran, tmp_path, monkeypatch):
-    monkeypatch.setattr(beside, "pays", lambda: True)
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    threads = []
-
-    def base(recipe, folder, minutes):
-        threads.append(torch.get_num_threads())
-        (folder / "base").touch()
-        return True
-
-    try:
-        functions = command._functions() | {"decoder": drawn, "base": base}
-        monkeypatch.setattr(command, "_functions", lambda: functions)
-        assert train("all", "tiny", tmp_path, None, print) == 0
-        assert (tmp_path / "threads").read_text() == "1" and threads == [1]
-        assert torch.get_num_threads() == 2
-        assert names(ran) == ["vae", "lora", "export"]
-        assert json.loads((tmp_path / "training.json").read_text())["done"] == [*STAGES]
-    finally:
-        torch.set_num_threads(before)
-
-
-@pytest.mark.parametrize("stage, told", [(killed, "exit code 9"), (drawn, "stopped in stage decoder")])
-def test_what_runs_beside_and_does_not_end_well_is_told(ran, tmp_path, monkeypatch, stage, told):
-    monkeypatch.setattr(beside, "pays", lambda: True)
-    functions = command._functions() | {"decoder": stage}
-    monkeypatch.setattr(command, "_functions", lambda: functions)
-    (tmp_path / "base").touch()
-    said: list[str] = []
-    train("all", "tiny", tmp_path, 5.0, said.append)
-    assert told in said[-1]
-    assert names(ran) == ["vae", "base", "lora"]
-    assert json.loads((tmp_path / "training.json").read_text())["done"] == ["vae", "base", "lora"]
 
 
 def test_bad_input_is_told_and_ends_with_2(ran, tmp_path):
