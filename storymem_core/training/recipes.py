@@ -212,18 +212,18 @@ TINY = Recipe(
             noise=0.03,
             halved=0.0,
         ),
-        decoder=DecoderPart(replace(_VAE, steps=13000, lr=2e-3, ema=0.998), noise=0.03),
+        decoder=DecoderPart(replace(_VAE, steps=14000, lr=2e-3, ema=0.998), noise=0.03, others=20),
     ),
     base=BaseRecipe(
-        trunk=Schedule(steps=6000, batch=16, lr=1e-3),
+        trunk=Schedule(steps=11500, batch=16, lr=2e-3),
         expert=Schedule(steps=300, batch=16, lr=2e-4, warmup=50),
         stories=1536,
     ),
     lora=LoraRecipe(
-        Schedule(steps=9000, batch=16, lr=1.5e-3),
-        second=Schedule(steps=2500, batch=16, lr=5e-4),
+        Schedule(steps=4800, batch=16, lr=1.5e-3),
+        second=Schedule(steps=1200, batch=16, lr=5e-4),
     ),
-    full=Schedule(steps=9000, batch=16, lr=1.5e-3),
+    full=Schedule(steps=4800, batch=16, lr=1.5e-3),
     scenes=MIDDLE,
 )
 SMALL = Recipe(
