@@ -104,5 +104,5 @@ def test_memory_frames_differ_from_step_to_step_and_count_in_the_loss_if_asked(t
 
 
 def test_the_base_comes_first(tmp_path: Path):
-    with pytest.raises(StoryMemError, match="Train the stage"):
+    with pytest.raises(StoryMemError, match="Train it first"):
         memory_lora.train_lora(MINI, with_vae(tmp_path), device="cpu")
