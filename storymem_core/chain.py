@@ -195,8 +195,8 @@ def add_shot(
         The story with this shot, and the memory after it: handles, no frames.
 
     Raises:
-        StoryMemError: see `shot.make`; an earlier shot's id; a memory or start frames beside a story with
-            shots, see `going_on.last_shot`; and another run works in the same folder.
+        StoryMemError: see `shot.make`; an earlier shot's id; another memory or start frames beside a story
+            with shots, see `going_on.last_shot`; and another run works in the same folder.
     """
     number = 1 if story is None else len(story.keys) + 1
     shot_id = shot_id or f"shot-{number}"
@@ -205,7 +205,9 @@ def add_shot(
         story = Story(str(opened.folder)) if story is None else story
         own = Settings(**settings)
         check_ids(asked_before(story), [shot_id])
-        before = last_shot(story, memory=memory, start_frames=start_frames)
+        # Wired from the same shot as the story, its memory is nothing new.
+        other = None if story.keys and memory == story.memory() else memory
+        before = last_shot(story, memory=other, start_frames=start_frames)
         if before is not None:
             check_size_of(before, own.width, own.height)
         seen = as_bank(memory) if before is None else story.memory().load()

@@ -54,7 +54,8 @@ def test_a_shot_is_stored_and_found_again(parts, output):
 @pytest.mark.parametrize("name", ["memory", "start_frames"])
 def test_a_later_shot_has_its_storys_memory_and_end_and_takes_no_others(parts, name):
     story, memory = shot(parts).values
-    given = {"memory": memory, "start_frames": images(1)}[name]
+    assert len(shot(parts, prompt="a hare", story=story, memory=memory)[0].keys) == 2, "it is the story's own"
+    given = {"memory": memory.load(), "start_frames": images(1)}[name]
     with pytest.raises(ValueError, match=f"memory and end, and takes no {name}.*memory_edits"):
         shot(parts, prompt="a hare", story=story, **{name: given})
 

@@ -112,6 +112,7 @@ def shot_by_shot(project: str, *shots: Mapping[str, Any], **settings: Any) -> Gr
         }
         wired[f"shot {place + 1}"] = {"class_type": "StoryMemShot", "inputs": {**shared, **own, **story}}
         story = {"story": [f"shot {place + 1}", 0]}
+        shared.pop("memory", None)  # later shots have the story's
     stitch = {"class_type": "StoryMemShotStitch", "inputs": {**story, "fps": 16.0, "crossfade": 0}}
     return {**wired, "stitch": stitch}
 
