@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from . import checkpoints, vae_clips
 from .compiling import can_compile, compile_again
 from .drawings import FRESH, draw, kept
-from .loop import train
+from .loop import left, train
 from .recipes import Recipe
 from .vae import PROBED, VAE, Vae, finish
 from .vae_forward import Autoencoder, decode
@@ -114,8 +114,7 @@ def train_decoder(
     place, schedule = folder / DECODER, recipe.vae.decoder.schedule
     fresh = draw(FRESH, PROBED, recipe.size, recipe.length, recipe.scenes)
     stage = DecoderStage(recipe, model.vae.to(where), place, fresh, where)
-    left = None if until is None else (until - time.monotonic()) / 60
-    if not train(stage, place, schedule, seed=seed, minutes=left, device=device).finished:
+    if not train(stage, place, schedule, seed=seed, minutes=left(until), device=device).finished:
         return False
     finish(model.vae, recipe, place)
     return True

@@ -22,7 +22,7 @@ from . import checkpoints, text
 from .compiling import can_compile, compile_again
 from .data import Latents, Mix
 from .drawing import cache
-from .loop import train
+from .loop import left, train
 from .objective import Range, ranges, velocity_loss
 from .probe import films, probe
 from .recipes import Recipe, Schedule
@@ -191,11 +191,6 @@ def prepared(model: Any, schedule: Schedule, device: str) -> Any:
 def split(latents: Latents) -> tuple[Latents, Latents]:
     """What is trained on, and what the log's figures and films are made of."""
     return latents.part(0, len(latents) - UNSEEN), latents.part(len(latents) - UNSEEN, len(latents))
-
-
-def left(until: float | None) -> float | None:
-    """Minutes until a time of the monotonic clock; None where there is no end."""
-    return None if until is None else max(0.0, (until - time.monotonic()) / 60)
 
 
 def _device(device: str) -> str:

@@ -123,6 +123,11 @@ def train(
     return Result(step, step >= schedule.steps)
 
 
+def left(until: float | None) -> float | None:
+    """Minutes until a time of the monotonic clock; None where there is no end."""
+    return None if until is None else max(0.0, (until - time.monotonic()) / 60)
+
+
 def generator(seed: int, stage: str, step: int, rank: int = 0) -> torch.Generator:
     """The source of all that is random in one step of one stage (on one of many processes)."""
     digest = hashlib.sha256(f"{seed}:{stage}:{step}:{rank}".encode()).digest()

@@ -8,7 +8,6 @@ soon learned, and a network of convolutions does not mind.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping
 from itertools import accumulate
@@ -28,7 +27,7 @@ from ..wan_shapes import LATENT_CHANNELS
 from . import vae_clips
 from .drawings import FRESH, draw, kept
 from .leveling import level, moments
-from .loop import train
+from .loop import left, train
 from .recipes import Phase, Recipe, VaePart, VaeRecipe
 from .vae_forward import Autoencoder, decode, encode
 
@@ -122,15 +121,15 @@ def train_vae(
     Returns:
         Whether it is done: then `FILE` is there and `load_vae` reads it.
     """
-    place, ends = folder / VAE, time.monotonic() + 60 * (math.inf if minutes is None else minutes)
-    shape = (recipe.size, recipe.length)
+    until = None if minutes is None else time.monotonic() + 60 * minutes
+    place, shape = folder / VAE, (recipe.size, recipe.length)
     model = Vae(recipe.vae, seed)
     clips = kept(place / "drawings.npy", lambda: draw(0, recipe.vae.stories, *shape))
     fresh = draw(FRESH, PROBED, *shape)
     for name, part in recipe.vae.parts.items():
         # A part that is done only hands its averaged weights on to the next.
-        stage, left = VaeStage(recipe, name, model, clips, fresh), (ends - time.monotonic()) / 60
-        if not train(stage, place / name, part.schedule, seed=seed, minutes=left, device=device).finished:
+        stage, schedule = VaeStage(recipe, name, model, clips, fresh), part.schedule
+        if not train(stage, place / name, schedule, seed=seed, minutes=left(until), device=device).finished:
             return False
     finish(model.vae, recipe, place)
     return True
