@@ -26,6 +26,11 @@ RINGS = ("core", "host", "server", "canvas", "registry")
 ON_A_HOST = ("server",)
 
 NO_TESTS = 5  # pytest's exit code
+# These rings' tests share nothing but files that are only read: a process on each core, up to four of them
+# (each holds torch and the host). The others share a server, which has the other core.
+SIDE_BY_SIDE = MappingProxyType(
+    dict.fromkeys(("core", "host"), ("-n", "logical", "--maxprocesses=4", "--dist=loadfile"))
+)
 # The tests' models are so small that threads wait longer for each other than they work, most of all where
 # other processes want the cores too.
 THREADS = MappingProxyType({"OMP_NUM_THREADS": "1"})
@@ -117,7 +122,8 @@ def _ring(ring: str, options: Sequence[str], host: Path, say: Callable[[str], No
         return Counts(failed=1)
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.xml")
-        code = run_pytest(ROOT, host, [f"tests/{ring}", f"--junit-xml={report}", *options])
+        words = [f"tests/{ring}", f"--junit-xml={report}", *SIDE_BY_SIDE.get(ring, ()), *options]
+        code = run_pytest(ROOT, host, words)
         counts = counted(report) if report.exists() else None
     if counts and (code == 0 or counts.failed or (code == NO_TESTS and options)):
         return counts

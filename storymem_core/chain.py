@@ -210,7 +210,9 @@ def add_shot(
         before = last_shot(story, memory=other, start_frames=start_frames)
         if before is not None:
             check_size_of(before, own.width, own.height)
+        choice = Choice(embedder or embedders.default(), filter, keyframes)
         seen = as_bank(memory) if before is None else story.memory().load()
+        seen = seen.embedded_by(choice.embedder.name)
         if memory_edits:
             seen = story_edits.seen_by_next(seen, memory_edits, opened.given(story.keys))
         outline = opened.outline()
@@ -238,7 +240,6 @@ def add_shot(
             lora_strength=lora_strength,
         )
         models = with_loras(Models(high_noise_model, low_noise_model, vae, clip), planned)
-        choice = Choice(embedder or embedders.default(), filter, keyframes)
         with opened.locked():
             follows = story.keys[-1] if story.keys else None
             made, reused = shot.make(opened, planned, models, own, choice, seen, images, decision, follows)

@@ -94,7 +94,8 @@ def shot_pixels(
         end: the last frame, [1, H, W, 3 or more], as `start`; None leaves it open. Unchanged.
 
     Returns:
-        A new tensor [F, H, W, 3], dtype and device of `start` (a cut: fp32 on the CPU).
+        A new tensor [F, H, W, 3], dtype and device of `start`, without one of `end`,
+        and fp32 on the CPU without both.
 
     Raises:
         StoryMemError: as `check_start`.

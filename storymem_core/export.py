@@ -81,7 +81,7 @@ def export(
                 temporary.mkdir()
                 written = partial(_film, temporary, format, info.size, rate)
                 written("film", film.join(shots, crossfade, colour_match), sound)
-                clips = list(_shots(shots, crossfade, colour_match, format, written))
+                clips = list(_shots(shots, crossfade, colour_match, written))
                 if sound is not None:
                     sound.write(temporary / SOUND)
                 _timeline(temporary, project.folder.name, clips, rate, sound)
@@ -130,10 +130,10 @@ def _write_pictures(folder: Path, frames: Iterable[np.ndarray]) -> None:
 
 
 def _shots(
-    shots: Sequence[StoredShot], crossfade: int, colour_match: int, format: str, written: partial[str]
+    shots: Sequence[StoredShot], crossfade: int, colour_match: int, written: partial[str]
 ) -> Iterator[timeline.Clip]:
     """Write each shot as it stands in the film, before a cross-fade mixes it with others."""
-    fades = [*film.fades(shots, crossfade), 0]
+    fades = [*film.fades([shot.dropped for shot in shots], crossfade), 0]
     for number, (before, shot, fade) in enumerate(zip([None, *shots[:-1]], shots, fades, strict=True), 1):
         media = written(f"shots/{number:03d}", film.shown(before, shot, colour_match))
         told = {name: shot.row[name] for name in _TOLD if name in shot.row}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -108,8 +108,8 @@ def measure(shots: Sequence[StoredShot], *, fps: float | Fraction = FPS, crossfa
         )
     for shot in shots:
         _check(shot, size, fps)
-    fades = _fades([shot.dropped for shot in shots], crossfade)
-    frames = sum(shot.count - shot.dropped for shot in shots) - sum(fades)
+    at_joins = fades([shot.dropped for shot in shots], crossfade)
+    frames = sum(shot.count - shot.dropped for shot in shots) - sum(at_joins)
     return FilmInfo(frames, float(frames / fps), size)
 
 
@@ -123,8 +123,8 @@ def check_fades(shots: Sequence[tuple[str, int, int]], crossfade: int) -> None:
         raise StoryMemError(
             "crossfade must be a whole number >= 0", value=crossfade, remedy="Use 0 for none."
         )
-    fades = _fades([dropped for _, _, dropped in shots], crossfade)
-    for (name, frames, dropped), before, after in zip(shots, [0, *fades], [*fades, 0], strict=True):
+    at_joins = fades([dropped for _, _, dropped in shots], crossfade)
+    for (name, frames, dropped), before, after in zip(shots, [0, *at_joins], [*at_joins, 0], strict=True):
         own, faded = frames - dropped, before + after
         if own < max(faded, 1):
             raise StoryMemError(
@@ -137,8 +137,8 @@ def check_fades(shots: Sequence[tuple[str, int, int]], crossfade: int) -> None:
 def join(shots: Sequence[StoredShot], crossfade: int, colour_match: int = 0) -> Iterator[np.ndarray]:
     """The film's frames in order, each uint8 [H, W, 3]."""
     held: deque[np.ndarray] = deque()  # the end of the shot before, waiting for the frames it fades into
-    fades = _fades([shot.dropped for shot in shots], crossfade)
-    for before, shot, fade in zip([None, *shots[:-1]], shots, [*fades, 0], strict=True):
+    at_joins = fades([shot.dropped for shot in shots], crossfade)
+    for before, shot, fade in zip([None, *shots[:-1]], shots, [*at_joins, 0], strict=True):
         length, fading = shot.count - shot.dropped, len(held)
         for index, frame in enumerate(shown(before, shot, colour_match)):
             if index < fading:
@@ -147,17 +147,6 @@ def join(shots: Sequence[StoredShot], crossfade: int, colour_match: int = 0) -> 
                 yield frame
             else:
                 held.append(frame)
-
-
-def encode(
-    frames: Iterable[np.ndarray],
-    path: Path,
-    size: tuple[int, int],
-    fps: Fraction,
-    metadata: Mapping[str, str],
-) -> None:
-    """H.264 in MP4, see `movie.write`."""
-    movie.write(frames, path, size, fps, metadata)
 
 
 def _write(
@@ -178,16 +167,15 @@ def _write(
     }
     metadata = {"title": title, "comment": json.dumps(told)}
     with replacing(path) as temporary:
-        encode(frames, temporary, info.size, fps, metadata)
+        movie.write(frames, temporary, info.size, fps, metadata)
 
 
-def fades(shots: Sequence[StoredShot], crossfade: int) -> list[int]:
-    """Per join, how many frames of the one shot fade into the next."""
-    return _fades([shot.dropped for shot in shots], crossfade)
+def fades(dropped: Sequence[int], crossfade: int) -> list[int]:
+    """Per join, how many frames of the one shot fade into the next: none into a shot that repeats frames.
 
-
-def _fades(dropped: Sequence[int], crossfade: int) -> list[int]:
-    """Per join, how many frames of cross-fade: none into a shot that repeats frames of the one before."""
+    Args:
+        dropped: per shot, how many of its frames repeat the shot before.
+    """
     return [0 if repeated else crossfade for repeated in dropped[1:]]
 
 

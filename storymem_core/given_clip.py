@@ -92,8 +92,7 @@ def add_clip(
             "changed": list(there.changes(shot_id, made_of) or ()),
             "seconds": {},
         }
-        given = MemoryBank(after.kept, seen.sink, seen.capacity, seen.embedder)
-        stored = there.store(there.key(made_of), made_of, row, frames, seen, given)
+        stored = there.store(there.key(made_of), made_of, row, frames, seen, after.keyframes)
     return story.added(stored.key)
 
 

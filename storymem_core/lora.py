@@ -1,4 +1,4 @@
-"""LoRA files of any origin -> ComfyUI's key layout with the right scale (pure).
+"""LoRA files of any origin -> ComfyUI's key layout with the right scale.
 
 A LoRA adds scale * B @ A to a weight. PEFT's scale is alpha / r, or alpha / sqrt(r) with use_rslora;
 ComfyUI's is alpha / r with the `.alpha` tensor of the layer, 1 without. StoryMem's released files are PEFT
@@ -86,9 +86,10 @@ def read(path: str | Path, scaling: Scaling = "auto") -> LoraFile:
     """Read a LoRA file (.safetensors, or .pth/.pt/.bin with tensors alone).
 
     Args:
-        scaling: "auto" decides by metadata, adapter_config.json beside the file, or the names of the released
-            files; "rslora" and "plain" take PEFT's formulas (with alpha = r where the file tells none);
-            "comfyui" takes .alpha / r, or 1 without .alpha.
+        scaling: "auto" leaves ComfyUI's layout as it is; else it decides by metadata, by adapter_config.json
+            beside the file, by an .alpha in every layer, or by the names of the released files; "rslora" and
+            "plain" take PEFT's formulas (with alpha = r where the file tells none); "comfyui" takes
+            .alpha / r, or 1 without .alpha.
 
     Raises:
         StoryMemError: the file is missing, damaged or no LoRA, or its scale is ambiguous.

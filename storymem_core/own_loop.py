@@ -347,9 +347,7 @@ def keep(loop: Loop, story: Story, making: Making, images: Sequence[Tensor]) -> 
             "changed": list(project.changes(begun.plan.id, begun.made_of) or ()),
             "seconds": {"keyframes": round(time.perf_counter() - began, 3)},
         }
-        memory = begun.memory
-        given = MemoryBank(after.kept, memory.sink, memory.capacity, memory.embedder)
-        return project.store(begun.key, begun.made_of, row, frames, memory, given)
+        return project.store(begun.key, begun.made_of, row, frames, begun.memory, after.keyframes)
 
 
 def kept(story: Story) -> StoredMemory:

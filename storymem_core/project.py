@@ -1,6 +1,7 @@
 """A story's folder: the one place of state on disk.
 
     <folder>/store/<key>/   shot.json  frames.mkv  memory/  keyframes/    what a run made, never changed again
+    <folder>/store/project.json     whose folder it is, and of which version (story_folder.py)
     <folder>/store/outline.json     the shots that were asked for, the takes that were chosen (outline.py)
     <folder>/.lock          one run at a time
 
@@ -117,7 +118,7 @@ class StoredMemory(NamedTuple):
 
 
 class Project:
-    """A story's folder. Reading needs no lock; `store` and `publish` take it by themselves."""
+    """A story's folder. Reading needs no lock; what writes takes it by itself."""
 
     def __init__(self, folder: Path):
         self.folder = folder

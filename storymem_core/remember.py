@@ -38,6 +38,11 @@ class Remembered(NamedTuple):
     """Where the selection's frame 0 stands in the shot: behind the frames that repeat the shot before."""
 
     @property
+    def keyframes(self) -> MemoryBank:
+        """The keyframes alone, as a bank like the one that they entered."""
+        return replace(self.bank, frames=self.kept, aside=())
+
+    @property
     def report(self) -> str:
         """What was kept and what was rejected and why, a line per frame."""
         lines = [f"frame {frame.origin.frame}: kept" for frame in self.kept]

@@ -22,10 +22,10 @@ class Schedule(NamedTuple):
 
 
 M2V = Schedule(shift=4.0, boundary=0.9)
-"""A shot by the image-to-video pair with StoryMem's LoRA (facts: the release's settings)."""
+"""A shot by the image-to-video pair with StoryMem's LoRA (the settings of StoryMem's release)."""
 
 T2V = Schedule(shift=12.0, boundary=0.875)
-"""A first shot by the text-to-video pair (facts: the release's settings)."""
+"""A first shot by the text-to-video pair (the settings of StoryMem's release)."""
 
 
 def expert_switch(sigmas: Tensor, boundary: float) -> int:

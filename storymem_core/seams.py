@@ -105,7 +105,7 @@ def correction(before: StoredShot | None, shot: StoredShot, frames: int) -> Corr
 def of(
     first: StoredShot | None, before: StoredShot, shot: StoredShot, colour_match: int
 ) -> dict[str, float | None]:
-    """The seam between two shots as the film has them, in thousandths of a step.
+    """The seam between two shots as the film has them, in 8-bit steps, 0..255, rounded to 3 decimals.
 
     Args:
         first: the shot before `before`, whose colours it may have been led over from.

@@ -137,8 +137,7 @@ def make(
         "changed": list(changed or ()),
         "seconds": watch.seconds,
     }
-    keyframes = MemoryBank(after.kept, memory.sink, memory.capacity, memory.embedder)
-    return Standing(project.store(project.key(made_of), made_of, row, frames, memory, keyframes)), False
+    return Standing(project.store(project.key(made_of), made_of, row, frames, memory, after.keyframes)), False
 
 
 def check(plan: ShotPlan, models: Models, settings: Settings, choice: Choice, memory: MemoryBank) -> None:

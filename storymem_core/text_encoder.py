@@ -1,4 +1,4 @@
-"""The small text encoder: words in, 4096-wide features out (pure; the host's CLIP object is made in `host`).
+"""The small text encoder: words in, 4096-wide features out. The host's CLIP object is made in `host`.
 
 Wan reads umt5-xxl features, 11 GB of weights. A small world needs a few hundred words, and a model that
 learns from scratch can read them from any fixed table: a random row per word, with no layers behind it. The

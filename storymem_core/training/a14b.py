@@ -24,8 +24,6 @@ from .vae_forward import Autoencoder
 SUBFOLDERS = {"high": "transformer", "low": "transformer_2"}
 TEXT_TOKENS = 512
 
-# What is not in a model's own config: one expert of Wan2.2-I2V-A14B but for its number of blocks.
-TRUE_SHAPE = {"num_attention_heads": 40, "attention_head_dim": 128, "ffn_dim": 13824}
 CHANNELS = {"in_channels": 36, "out_channels": 16}
 
 
@@ -51,23 +49,7 @@ def load_expert(folder: str | Path, expert: str, *, blocks: int | None = None) -
             value=f"{channels} channels in {folder}",
             remedy="Give the folder of Wan2.2-I2V-A14B.",
         )
-    return _ready(model)
-
-
-def cut_down(blocks: int = 1, seed: int = 0) -> Any:
-    """An untrained expert of true shape with fewer blocks, in bf16: 0.35 billion weights a block.
-
-    It is for trying a run: all its widths, and so the LoRA's shapes and names, are the true model's.
-    """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        before = torch.get_default_dtype()
-        torch.set_default_dtype(torch.bfloat16)  # never in fp32, not even while it is made
-        try:
-            model = WanTransformer3DModel(**TRUE_SHAPE, **CHANNELS, num_layers=blocks)
-        finally:
-            torch.set_default_dtype(before)
-    return _ready(model)
+    return ready(model)
 
 
 def load_vae(folder: str | Path) -> Autoencoder:
@@ -165,7 +147,8 @@ def _features_path(out: Path, text: str) -> Path:
     return out / f"{digest(text)[:32]}.safetensors"
 
 
-def _ready(model: Any) -> Any:
+def ready(model: Any) -> Any:
+    """The model itself, frozen and with gradient checkpointing, as an adapter needs it."""
     model.requires_grad_(False)
     model.enable_gradient_checkpointing()
     return model

@@ -1,4 +1,4 @@
-"""What a small-world model is trained to do: to tell a shot's velocity, with and without memory.
+"""What a model is trained to do: to tell a shot's velocity, with and without memory.
 
 Stages differ in what of the model is trained and in which shots they see; this is what they share.
 """

@@ -13,7 +13,7 @@ import pytest
 from av.video.reformatter import ColorRange, Colorspace
 from stories import Told, make, scene
 
-from storymem_core import film
+from storymem_core import film, movie
 from storymem_core.errors import StoryMemError
 from storymem_core.project import Project
 
@@ -199,10 +199,10 @@ from fractions import Fraction
 from pathlib import Path
 sys.path[:0] = sys.argv[1:3]
 from stories import scene
-from storymem_core import film, frame_file
+from storymem_core import frame_file, movie
 path = Path(sys.argv[3])
 for size in ((64, 64), (416, 240)):
-    film.encode(iter(scene(2, 9, size)), path, size, Fraction(16), {})
+    movie.write(iter(scene(2, 9, size)), path, size, Fraction(16), {})
     print(hashlib.sha256(path.read_bytes()).hexdigest())
     frame_file.write(scene(2, 9, size), path)
     print(hashlib.sha256(path.read_bytes()).hexdigest())
@@ -311,4 +311,4 @@ def test_a_failed_film_leaves_the_old_one(project, tmp_path, monkeypatch):
 def test_a_film_on_a_full_disk(project):
     shots = stored(project, (0, 9, 0))
     with pytest.raises(OSError, match="No space left"):
-        film.encode(film.join(shots, 0), Path("/dev/full"), (64, 48), Fraction(16), {})
+        movie.write(film.join(shots, 0), Path("/dev/full"), (64, 48), Fraction(16), {})

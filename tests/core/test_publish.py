@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from stories import PROMPTS, Told, contents, make, scene, tell
 
-from storymem_core import film
+from storymem_core import film, movie
 from storymem_core.errors import StoryMemError
 from storymem_core.project import Project, Story
 from storymem_core.publish import publish
@@ -102,7 +102,7 @@ def test_a_second_run_leaves_every_byte_and_encodes_nothing(story, folder, monke
     def encoded(*args):
         raise AssertionError("encoded again")
 
-    monkeypatch.setattr(film, "encode", encoded)
+    monkeypatch.setattr(movie, "write", encoded)
     publish(story)
     assert derived(folder) == before
     assert {name: (folder / name).stat().st_mtime_ns for name in ages} == ages
@@ -136,13 +136,13 @@ def test_only_what_changed_is_encoded_again(story, folder, monkeypatch):
     project = Project.open(folder)
     other = make(project, shots()[1]._replace(prompt="another", frames=scene(7, 9)), keep=(5, -1))
     changed = story._replace(keys=(story.keys[0], other.key, *story.keys[2:]))
-    encoded, encode = [], film.encode
+    encoded, encode = [], movie.write
 
     def counted(frames, path, *args):
         encoded.append(path.name)
         encode(frames, path, *args)
 
-    monkeypatch.setattr(film, "encode", counted)
+    monkeypatch.setattr(movie, "write", counted)
     publish(changed)
     assert encoded == [".film.mp4.part", ".002.mp4.part"]
     again = derived(folder)

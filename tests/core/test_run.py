@@ -242,6 +242,7 @@ PASSES, FAILS, HIT = "def test_it(): 1", "def test_it(): assert 0", "def test_hi
 )  # fmt: skip
 def test_the_closing_line_counts_all(tmp_path, monkeypatch, capsys, words, tests, total, code):
     monkeypatch.setattr(rings, "ROOT", project(tmp_path, **tests))
+    monkeypatch.setattr(rings, "SIDE_BY_SIDE", {})  # one test a ring
     assert rings.test(words, tmp_path, print) == code
     assert capsys.readouterr().out.splitlines()[-1] == total
     assert re.fullmatch(r"\d+ passed, \d+ failed, \d+ skipped", total)

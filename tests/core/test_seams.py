@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stories import Told, make, noise, scene, tell
 
-from storymem_core import film, seams
+from storymem_core import film, movie, seams
 from storymem_core.errors import StoryMemError
 from storymem_core.project import Project
 from storymem_core.publish import publish
@@ -159,5 +159,5 @@ def test_film_and_clip_are_matched_and_nothing_else(story, monkeypatch):
     one, two, three = story.shots()
     shown = [*film.shown(None, one, 4), *film.shown(one, two, 4), *film.shown(two, three, 4)]
     assert np.array_equal(np.stack([*film.join((one, two, three), 0, 4)]), np.stack(shown))
-    monkeypatch.setattr(film, "encode", lambda *_: pytest.fail("encoded again"))
+    monkeypatch.setattr(movie, "write", lambda *_: pytest.fail("encoded again"))
     publish(story, colour_match=4)

@@ -44,7 +44,7 @@ def trained(recipe: Recipe) -> Trained:
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=list(RECIPES))
 def test_every_file_is_there_within_its_limit(tmp_path, recipe):
-    """B6: no file above 15 MB, all together at most 45 MB."""
+    """No file above 15 MB, all together at most 45 MB."""
     files = models_folder.write(tmp_path, recipe, trained(recipe))
     shipped = {path.relative_to(tmp_path).as_posix(): path.stat().st_size for path in files[:6]}
     assert set(shipped) == set(weights.SHIPPED)

@@ -170,7 +170,7 @@ def test_errors_weigh_characters_more_and_psnr_is_of_all_pixels(model):
 
 
 def test_the_shipped_vae_gives_fresh_clips_of_what_the_models_know_back_at_26_db():
-    """B5, on clips of stories that it has not seen."""
+    """On clips of stories that it has not seen."""
     shipped = diffusers.AutoencoderKLWan(base_dim=TINY.vae.base_dim, z_dim=16).requires_grad_(False)
     shipped.load_state_dict(export.vae_to_diffusers(load_file(weights.FOLDER / weights.VAE)))
     clips = vae_clips.tensor(draw(vae.FRESH + 50, 4, TINY.size, TINY.length, TINY.scenes))[:, :3]

@@ -8,7 +8,7 @@ import pytest
 from node_calls import declared
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-# The issue fixes these ids: workflows of people name them.
+# Saved workflows name these ids.
 IDS = (
     "StoryMemScript", "StoryMemMemoryBank", "StoryMemKeyframeSelect", "StoryMemAestheticFilter",
     "StoryMemEmbedderLoader", "StoryMemTextEncoderLoader", "StoryMemM2VLora", "StoryMemApplyMemory",

@@ -51,6 +51,19 @@ def test_a_shot_is_stored_and_found_again(parts, output):
     assert stored.count == 5
 
 
+class OtherPixels(Pixels):
+    name = "other pixels"
+
+
+def test_a_storys_memory_tells_its_embedder_and_takes_no_other(parts, request):
+    story, memory = shot(parts).values
+    assert memory.load().embedder == "pixels"
+    assert story.shots()[0].keyframes().embedder == "pixels"
+    request.getfixturevalue("no_sampling")
+    with pytest.raises(ValueError, match=r"embeddings were made by pixels.*'other pixels'"):
+        shot(parts, prompt="a hare", story=story, embedder=OtherPixels())
+
+
 @pytest.mark.parametrize("name", ["memory", "start_frames"])
 def test_a_later_shot_has_its_storys_memory_and_end_and_takes_no_others(parts, name):
     story, memory = shot(parts).values
