@@ -122,8 +122,8 @@ def _ring(ring: str, options: Sequence[str], host: Path, say: Callable[[str], No
         return Counts(failed=1)
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.xml")
-        words = [f"tests/{ring}", f"--junit-xml={report}", *SIDE_BY_SIDE.get(ring, ()), *options]
-        code = run_pytest(ROOT, host, words)
+        words = [f"tests/{ring}", f"--junit-xml={report}", "--durations=10", *SIDE_BY_SIDE.get(ring, ())]
+        code = run_pytest(ROOT, host, [*words, *options])
         counts = counted(report) if report.exists() else None
     if counts and (code == 0 or counts.failed or (code == NO_TESTS and options)):
         return counts

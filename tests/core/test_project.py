@@ -192,12 +192,23 @@ def gone(path: Path, other: Path) -> None:
     path.unlink()
 
 
+FIRST, OTHER = Told("a", noise(1)), Told("b", noise(2), prompt="another")
+
+
+@pytest.fixture(scope="module")
+def two_shots(tmp_path_factory) -> Path:
+    """A story with two stored shots that have files of the same names: to be copied, not changed."""
+    project = Project.open(tmp_path_factory.mktemp("whole") / "story")
+    make(project, FIRST, bank(2))
+    make(project, OTHER, MemoryBank(bank(3).frames[1:]))
+    return project.folder
+
+
 @pytest.mark.parametrize("harm", [cut_short, longer, empty, flip, swap, gone])
 @pytest.mark.parametrize("name", FILES)
-def test_a_damaged_shot_is_never_read_and_made_again(project, caplog, name, harm):
-    first, other = Told("a", noise(1)), Told("b", noise(2), prompt="another")
-    stored = make(project, first, bank(2))
-    twin = make(project, other, bank(3).__class__(bank(3).frames[1:]))
+def test_a_damaged_shot_is_never_read_and_made_again(two_shots, tmp_path, caplog, name, harm):
+    project = Project.open(shutil.copytree(two_shots, tmp_path / "story"))
+    stored, twin = (project.stored(project.key(told.made_of)) for told in (FIRST, OTHER))
     assert files_of(stored.folder) == FILES
     harm(stored.folder / name, twin.folder / name)
     with caplog.at_level(logging.WARNING):
@@ -205,9 +216,9 @@ def test_a_damaged_shot_is_never_read_and_made_again(project, caplog, name, harm
     assert f"{name} " in caplog.text and "will be made again" in caplog.text
     if harm in (cut_short, empty) and name != "shot.json":
         assert "bytes instead of" in caplog.text
-    assert project.changes("a", first.made_of) in (("stored copy",), None)
-    again = make(project, first, bank(2))
-    assert np.array_equal(np.stack(list(again.frames())), first.frames)
+    assert project.changes("a", FIRST.made_of) in (("stored copy",), None)
+    again = make(project, FIRST, bank(2))
+    assert np.array_equal(np.stack(list(again.frames())), FIRST.frames)
     assert files_of(again.folder) == FILES
     assert [path.name for path in stored.folder.parent.iterdir() if path.name.startswith(".")] == []
     assert project.find(twin.key) is not None
