@@ -7,8 +7,9 @@ Three hooks work together; each finds the memory in the host's transformer_optio
   that count tokens from the shot's first one stay right.
 - `rope_with_memory` stands in for the model's rope_encode: the shot's rows come from the function before it,
   the memory's rows from the same function asked for -M*S ... -S.
-- `require_memory` wraps each call of the model and fails if one of the others did not run: a film without
-  memory must not pass for one with it.
+- `require_memory` wraps each call of the model and fails if the others did not run by the end of the first
+  call of a sampling run: a film without memory must not pass for one with it. Later calls may do without:
+  caches such as the host's EasyCache answer some of them in the model's place.
 
 No ComfyUI here: the functions see tensors, a dict of options and the next function to call.
 """
@@ -39,7 +40,18 @@ compiled for one M would be taken for another."""
 Options = dict[str, Any]
 
 
-def memory_entry(clean: Tensor, frame_hashes: Sequence[str], *, seed: int, spacing: float) -> Options:
+class Reached:
+    """Whether memory has reached the model in this sampling run.
+
+    The one thing here that changes. An object of its own class, because the host copies the dicts and lists
+    of transformer_options on the way to the model.
+    """
+
+    def __init__(self) -> None:
+        self.model = False
+
+
+def memory_entry(clean: Tensor, frame_hashes: Sequence[str], *, seed: int) -> Options:
     """What the hooks need to know about M memory frames.
 
     Args:
@@ -47,18 +59,18 @@ def memory_entry(clean: Tensor, frame_hashes: Sequence[str], *, seed: int, spaci
             raw encoding), [1, C, M, H, W].
         frame_hashes: sha256 (hex) of each frame's pixels, oldest first.
         seed: of the memory's noise path; the shot's seed.
-        spacing: S >= 0, in latent frames.
-
-    Raises:
-        StoryMemError: S is negative or not finite.
     """
-    _, channels, frames, height, width = clean.shape
-    memory_positions(frames, spacing)
+    _, channels, _, height, width = clean.shape
     return {
         "clean": clean.detach().float().cpu(),
         "noise": path_noise(seed, frame_hashes, (channels, height, width)),
-        "spacing": float(spacing),
+        "reached": Reached(),
     }
+
+
+def new_run(options: Options) -> None:
+    """Say that a sampling run begins: memory has to reach the model again."""
+    options[MEMORY]["reached"].model = False
 
 
 def memory_frames(options: Options) -> int:
@@ -90,6 +102,10 @@ def require_memory(
     out = executor(
         x, t, c_concat, c_crossattn, control, {**options, CALL: call}, **{**kwargs, MARKER: marker}
     )
+    reached = options[MEMORY]["reached"]
+    reached.model = reached.model or all(call[hook] for hook in ("inserted", "placed"))
+    if reached.model:
+        return out
     for hook, patched in (("inserted", "the diffusion model"), ("placed", "the model's rope_encode")):
         if not call[hook]:
             raise StoryMemError(
@@ -140,7 +156,9 @@ def insert_memory(
     return out[:, :, : x.shape[2]]
 
 
-def rope_with_memory(previous: Callable[..., Tensor], t: int, h: int, w: int, **kwargs: Any) -> Tensor:
+def rope_with_memory(
+    previous: Callable[..., Tensor], spacing: float, t: int, h: int, w: int, **kwargs: Any
+) -> Tensor:
     """Rotary frequencies of a sequence that holds memory (stands in for the model's rope_encode).
 
     The shot's rows are the previous function's own. The memory's rows come from the same function, asked for
@@ -149,6 +167,8 @@ def rope_with_memory(previous: Callable[..., Tensor], t: int, h: int, w: int, **
 
     Args:
         previous: the rope_encode that stood here before; unknown arguments are passed on to it.
+        spacing: S >= 0, in latent frames. An argument and not in transformer_options, because torch.compile
+            guards on it here (see MARKER).
         t, h, w: latent frames (M included), height and width in latent pixels.
 
     Returns:
@@ -166,7 +186,7 @@ def rope_with_memory(previous: Callable[..., Tensor], t: int, h: int, w: int, **
     one_frame = {**kwargs, "steps_t": None, "dtype": torch.float32}
     rows = [
         previous(1, h, w, **{**one_frame, "t_start": start + position})
-        for position in memory_positions(frames, options[MEMORY]["spacing"])
+        for position in memory_positions(frames, spacing)
     ]
     shot_tokens = shot.shape[1] - call["frames_behind"] * rows[0].shape[1]
     return torch.cat([shot[:, :shot_tokens], *(row.to(shot) for row in rows), shot[:, shot_tokens:]], dim=1)

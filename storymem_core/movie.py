@@ -91,6 +91,8 @@ def write(
         for name, text in metadata.items():
             container.metadata[name] = text.encode("utf-8", "replace").decode().replace("\0", " ")
         seen = _pictures(container, encoding, size, fps)
+        # AAC knows rates up to 96 kHz only, and not all of them.
+        sound = None if sound is None else sound.at(av.Codec(encoding.sound, "w").audio_rates)
         heard = None if sound is None else _heard(container, encoding, sound)
         for index, frame in enumerate(frames):
             picture = av.VideoFrame.from_ndarray(frame, format="rgb24")

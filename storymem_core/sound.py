@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import wave
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 from .errors import StoryMemError
+
+_COMMON_RATE = 48_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +38,19 @@ class Sound:
     def cut(self, seconds: Fraction) -> Sound:
         """Its beginning, at most so long."""
         return Sound(self.samples[:, : int(seconds * self.rate)], self.rate)
+
+    def at(self, rates: Sequence[int] | None) -> Sound:
+        """Itself, or in 48 kHz where its rate is none of those that a codec takes (None: any)."""
+        import av
+
+        if rates is None or self.rate in rates:
+            return self
+        samples = np.ascontiguousarray(self.samples.T).reshape(1, -1)
+        whole = av.AudioFrame.from_ndarray(samples, format="s16", layout=self.layout)
+        whole.sample_rate = self.rate
+        resampler = av.AudioResampler("s16p", self.layout, _COMMON_RATE)
+        parts = [part for frame in (whole, None) for part in resampler.resample(frame)]
+        return Sound(np.concatenate([part.to_ndarray() for part in parts], axis=1), _COMMON_RATE)
 
     def under(self, index: int, fps: Fraction) -> Iterator[Any]:
         """What is heard while a frame is shown, as an audio frame of PyAV; nothing after the sound's end."""

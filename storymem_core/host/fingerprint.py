@@ -119,7 +119,8 @@ def _is_own_method(model: ModelPatcher, name: str, patch: Any) -> bool:
     # What is left when memory's patch is taken off a model that had no other.
     parent, _, leaf = name.rpartition(".")
     owner = get_attr(model.model, parent) if parent else model.model
-    return getattr(patch, "__self__", None) is owner and patch.__name__ == leaf
+    own = getattr(type(owner), leaf, None)
+    return getattr(patch, "__self__", None) is owner and getattr(patch, "__func__", None) is own
 
 
 def _foreign(options: Mapping[Any, Any]) -> dict[Any, Any]:

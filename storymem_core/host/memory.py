@@ -22,9 +22,11 @@ from ..memory_patch import (
     insert_memory,
     memory_entry,
     memory_frames,
+    new_run,
     require_memory,
     rope_with_memory,
 )
+from ..positions import memory_positions
 from .vae import encode_each
 
 I2V_CHANNELS, T2V_CHANNELS = 36, 16
@@ -83,14 +85,13 @@ def apply_memory(
     if len(latents) == 0:
         return patched
     _require_room(model)
+    memory_positions(len(latents), spacing)
     raw = latents.float().transpose(0, 1).unsqueeze(0)
     clean = patched.model.process_latent_in(raw)
-    patched.model_options["transformer_options"][MEMORY] = memory_entry(
-        clean, frame_hashes, seed=seed, spacing=spacing
-    )
+    patched.model_options["transformer_options"][MEMORY] = memory_entry(clean, frame_hashes, seed=seed)
     for hook, function in _HOOKS.items():
         patched.add_wrapper_with_key(hook, MEMORY, function)
-    patched.add_object_patch(ROPE, _placed(patched.get_model_object(ROPE)))
+    patched.add_object_patch(ROPE, _placed(patched.get_model_object(ROPE), float(spacing)))
     return patched
 
 
@@ -124,17 +125,16 @@ def _require_room(model: ModelPatcher) -> None:
         )
 
 
-def _placed(previous: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    # The same object when it is ours already: patches must not pile up, and torch.compile knows it again.
+def _placed(previous: Callable[..., Tensor], spacing: float) -> Callable[..., Tensor]:
     if isinstance(previous, partial) and previous.func is rope_with_memory:
-        return previous
-    return partial(rope_with_memory, previous)
+        previous, _ = previous.args  # patches must not pile up
+    return partial(rope_with_memory, previous, spacing)
 
 
 def _reserve(
     executor: Callable[..., Any], model: ModelPatcher, noise_shape: Sequence[int], *args: Any, **kwargs: Any
 ) -> Any:
-    """Tell the host's memory estimate of the M frames, after a last check of their size."""
+    """Begin a sampling run: check the memory's size, and tell the host's memory estimate of the M frames."""
     options = model.model_options["transformer_options"]
     height_width = tuple(options[MEMORY]["clean"].shape[-2:])
     if height_width != tuple(noise_shape[-2:]):
@@ -144,6 +144,7 @@ def _reserve(
             remedy="Give StoryMemApplyMemory the LATENT that goes into the sampler.",
             node="StoryMemApplyMemory",
         )
+    new_run(options)
     batch, channels, frames, *size = noise_shape
     return executor(model, [batch, channels, frames + memory_frames(options), *size], *args, **kwargs)
 

@@ -27,6 +27,7 @@ SAMPLERS: list[str] = comfy.samplers.KSampler.SAMPLERS
 SCHEDULERS: list[str] = comfy.samplers.KSampler.SCHEDULERS
 
 _ONE_STEP_FAILS = ("uni_pc", "uni_pc_bh2")
+_STOP_BEFORE_ZERO = ("dpm_fast", "dpm_adaptive")
 
 
 def sample(
@@ -69,7 +70,7 @@ def sample(
 
     Raises:
         StoryMemError: models, prompts and conditioning that do not belong together, an unknown sampler or
-            scheduler, uni_pc with a single step for an expert, or a result that is not finite.
+            scheduler, a sampler that cannot do it (see `stages`), or a result that is not finite.
         InterruptProcessingException: the user stopped the run; it comes from within a step.
     """
     for expert in (high, low):
@@ -113,11 +114,12 @@ def stages(
     """The noise levels of a shot [steps + 1], and how many leading steps belong to the high-noise expert.
 
     Raises:
-        StoryMemError: an unknown sampler or scheduler, or uni_pc with a single step for an expert.
+        StoryMemError: an unknown sampler or scheduler, uni_pc with a single step for an expert, or a sampler
+            that does not go down to sigma 0.
     """
     sigmas = noise_levels(with_shift(high, shift), sampler_name, scheduler, steps)
     switch = expert_switch(sigmas, boundary)
-    _check_stages(sampler_name, (switch, len(sigmas) - 1 - switch))
+    _check_stages(sampler_name, (switch, len(sigmas) - 1 - switch), float(sigmas[-2]))
     return sigmas, switch
 
 
@@ -202,7 +204,14 @@ def _check_text(model: ModelPatcher, prompts: Conditioning) -> None:
             )
 
 
-def _check_stages(sampler_name: str, steps_of_experts: tuple[int, int]) -> None:
+def _check_stages(sampler_name: str, steps_of_experts: tuple[int, int], last_above_zero: float) -> None:
+    # The host gives these the last sigma above 0 as their end, and that much noise would stay in the shot.
+    if sampler_name in _STOP_BEFORE_ZERO:
+        raise StoryMemError(
+            f"the host's {sampler_name} stops at sigma {last_above_zero:.2f} and would leave that much noise",
+            value=sampler_name,
+            remedy="Use another sampler, such as euler or dpmpp_2m.",
+        )
     # The host's uni_pc moves nothing in a run of a single step: pure noise would pass for a result.
     if sampler_name in _ONE_STEP_FAILS and 1 in steps_of_experts:
         raise StoryMemError(

@@ -157,6 +157,18 @@ def test_the_hosts_audio_becomes_sixteen_bits():
     assert made.cut(Fraction(1, 2)).samples.tolist() == [[0, 32767]]
 
 
+@pytest.mark.parametrize("rate", [192_000, 50_000])
+@pytest.mark.parametrize(("format", "file"), [("h264", "film.mp4"), ("prores", "film.mov")])
+def test_a_sound_of_any_rate_is_heard_at_its_speed(story, format, file, rate):
+    folder = export.export(story, format, fps=8, sound=tone(2, rate=rate))
+    with av.open(str(folder / file)) as container:
+        stream = container.streams.audio[0]
+        assert stream.rate == (rate if format == "prores" else 48_000)
+        assert float(stream.duration * stream.time_base) == pytest.approx(2, abs=0.05)
+    loud = np.abs(heard(folder / file)[0, 1000:-4000].astype(int))
+    assert loud.max() > 6000
+
+
 @pytest.mark.parametrize("shape", [(1, 3, 8), (1, 1, 0)])
 def test_a_sound_that_cannot_be_laid_under_a_film(shape):
     import torch

@@ -61,12 +61,12 @@ def test_every_token_has_a_position(width, height, length):
         return times.repeat_interleave((h // 2) * (w // 2)).reshape(1, -1, 1)
 
     clean = torch.zeros(1, 16, MEMORY_FRAMES, 1, 1)
-    entry = memory_entry(clean, [str(i) for i in range(MEMORY_FRAMES)], seed=0, spacing=5.0)
+    entry = memory_entry(clean, [str(i) for i in range(MEMORY_FRAMES)], seed=0)
     call = {"placed": False, "inserted": True, "frames_behind": 0}
     options = {MEMORY: entry, CALL: call}
     frames = latent_frames(length)
     rows = rope_with_memory(
-        rope, frames + MEMORY_FRAMES, height // 8, width // 8, transformer_options=options
+        rope, 5.0, frames + MEMORY_FRAMES, height // 8, width // 8, transformer_options=options
     )
     count = tokens(MEMORY_FRAMES, width=width, height=height, frames=length)
     assert rows.shape[1] == count

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
+from types import MethodType
 
 import comfy.model_management
 import comfy.ops
@@ -145,6 +146,21 @@ def test_another_packs_rope_counts_below_memory(load):
         "diffusion_model.rope_encode", partial(model.model.diffusion_model.rope_encode, t_start=1)
     )
     assert of_model(remembering(other)) == of_model(other) != of_model(model)
+
+
+def test_a_method_of_another_pack_under_the_hosts_own_name_counts(load):
+    model = load()
+
+    def patched(factor):
+        def rope_encode(self, *args, **kwargs):
+            return type(self).rope_encode(self, *args, **kwargs) * factor
+
+        clone = model.clone()
+        method = MethodType(rope_encode, model.model.diffusion_model)
+        clone.add_object_patch("diffusion_model.rope_encode", method)
+        return of_model(clone)
+
+    assert len({of_model(model), patched(0.5), patched(2.0)}) == 3
 
 
 def test_quantised_types(load, small_models):

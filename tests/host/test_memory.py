@@ -10,6 +10,7 @@ import pytest
 import torch
 import wan_reference
 from comfy.patcher_extension import WrappersMP
+from comfy_extras.nodes_easycache import EasyCacheNode
 from small_wan import SHAPE, conditioning, memory_images, patcher, random, sample, state_dict, velocity
 
 from storymem_core.errors import StoryMemError
@@ -382,6 +383,34 @@ class TestComposition:
         assert rope(8, 8, 8, novelty="kept", transformer_options=options).shape[1] == 8 * 16
         assert seen == ["kept"] * 5
 
+    @pytest.mark.parametrize("cache_first", [True, False])
+    def test_the_hosts_cache_may_answer_in_the_models_place(self, model, cache_first):
+        def cached(model):
+            return EasyCacheNode.execute(model, 3.0, 0.0, 1.0, False).args[0]
+
+        def spied(model, calls):
+            clone = model.clone()
+            clone.add_wrapper_with_key(
+                WrappersMP.DIFFUSION_MODEL, "spy", lambda next, *a, **kw: (calls.append(1), next(*a, **kw))[1]
+            )
+            return clone
+
+        def both(frames, calls):
+            if cache_first:
+                return spied(remember(cached(model), frames), calls)
+            return spied(cached(remember(model, frames)), calls)
+
+        calls = []
+        out = sample(both(3, calls), steps=6)
+        assert out.isfinite().all()
+        assert 0 < len(calls) < 6 if not cache_first else calls, "the cache answered some calls"
+        assert (out - sample(both(0, []), steps=6)).abs().max() > 1e-3
+        late = both(3, [])
+        sample(late, steps=6)
+        late.add_object_patch(ROPE, model.get_model_object(ROPE))
+        with pytest.raises(StoryMemError, match="rope_encode"):  # each run has to be reached again
+            sample(late, steps=6)
+
     def test_a_later_patch_that_replaces_ours_is_an_error(self, model):
         clone = remember(model, 3)
         unpatched = model.get_model_object(ROPE)
@@ -414,8 +443,8 @@ class TestCompile:
             compiled, backend="eager", options={"guard_filter_fn": skip_torch_compile_dict}
         )
 
-        def shot(frames, images):
-            kwargs = {"seed": images, "spacing": 5.0}
+        def shot(frames, images, spacing=5.0):
+            kwargs = {"seed": images, "spacing": spacing}
             latents, hashes = memory_images(frames, images)
             out = sample(apply_memory(compiled, latents, hashes, **kwargs))
             eager = sample(apply_memory(model, latents, hashes, **kwargs))
@@ -425,6 +454,7 @@ class TestCompile:
         first = shot(3, 0)
         assert first > 0
         assert shot(3, 1) == first
+        assert shot(3, 1, spacing=1.0) > first
         # Another M, and none, must not be taken for the graph of three.
         shot(2, 2)
         shot(0, 0)

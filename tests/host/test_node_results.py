@@ -9,6 +9,7 @@ from comfy_extras.nodes_model_advanced import ModelSamplingSD3
 from node_calls import SIZE, SMALL, Pixels, bank_of, call, core, images, prompts, shown
 
 import nodes
+from storymem_core.host.memory import ROPE
 
 
 @pytest.fixture(autouse=True)
@@ -235,7 +236,7 @@ def test_apply_memory_takes_a_bank_or_its_images(parts):
     one, two = remembered(by_bank[0]), remembered(by_images[0])
     assert torch.equal(one["clean"], two["clean"]) and torch.equal(one["noise"], two["noise"])
     assert one["clean"].shape == (1, 16, 3, 4, 4)
-    assert one["spacing"] == two["spacing"] == 2.5
+    assert {model[0].get_model_object(ROPE).args[1] for model in (by_bank, by_images)} == {2.5}
     assert len(shown(by_bank)) == len(shown(by_images)) == 3
     again = call("StoryMemApplyMemory", memory=frames[:1], latent=latent, **{**common, "model": by_bank[0]})
     assert remembered(again[0])["clean"].shape[2] == 1

@@ -16,7 +16,7 @@ from small_wan import conditioning, patcher, random
 
 from nodes import KSampler, KSamplerAdvanced
 from storymem_core.errors import StoryMemError
-from storymem_core.host.sampling import noise_levels, sample, with_shift
+from storymem_core.host.sampling import _STOP_BEFORE_ZERO, noise_levels, sample, with_shift
 from storymem_core.sampling import expert_switch
 
 SETTINGS = {
@@ -170,11 +170,30 @@ def test_any_scheduler(experts, scheduler):
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("sampler_name", comfy.samplers.KSampler.SAMPLERS)
+@pytest.mark.parametrize(
+    "sampler_name", [name for name in comfy.samplers.KSampler.SAMPLERS if name not in _STOP_BEFORE_ZERO]
+)
 def test_any_sampler(experts, sampler_name):
     out = shot(experts, sampler_name=sampler_name, cfg_high=1.0, cfg_low=1.0)["samples"]
     assert out.shape == (1, 16, 5, 8, 8)
     assert out.dtype == torch.float32
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("sampler_name", _STOP_BEFORE_ZERO)
+def test_why_some_samplers_are_refused(experts, sampler_name):
+    """A model that always predicts the same clean picture: any sampler that goes down to 0 ends on it."""
+
+    def clean(name):
+        expert = patcher(36, seed=1)
+        expert.set_model_sampler_cfg_function(lambda args: args["input"] - 0.25)  # x - x0
+        out = KSampler().sample(
+            expert, 1, 4, 1.0, name, "simple", conditioning(1), conditioning(2), empty(), 1.0
+        )
+        return out[0]["samples"]
+
+    assert (clean("euler") - clean("heun")).abs().max() < 1e-3
+    assert (clean(sampler_name) - clean("euler")).abs().max() > 0.1
 
 
 def test_one_progress_bar_with_previews_counts_all_steps(experts, monkeypatch):
@@ -318,6 +337,7 @@ def test_models_and_conditioning_belong_together(experts):
     [
         ({"sampler_name": "eular"}, "unknown sampler.*'eular'.*euler"),
         ({"scheduler": "easy"}, "unknown scheduler.*'easy'.*simple"),
+        ({"sampler_name": "dpm_fast"}, r"dpm_fast stops at sigma 0\.57 and would leave"),
         ({"sampler_name": "uni_pc", "steps": 2}, r"uni_pc cannot sample a single step.*'1 \+ 1 steps'"),
         ({"sampler_name": "uni_pc_bh2", "steps": 3}, r"'2 \+ 1 steps'.*euler"),
     ],
