@@ -33,7 +33,7 @@ class Output(NamedTuple):
     name: str
     """Its path below the story's folder, with slashes."""
     made_of: str
-    """Digest of all that decides its bytes."""
+    """Digest of all that decides its bytes, but for the graph in it."""
     write: Callable[[Path], object]
 
 
@@ -44,6 +44,7 @@ def publish(
     crossfade: int = 0,
     colour_match: int = 0,
     name: str = "",
+    graph: Mapping[str, Any] | None = None,
 ) -> Path:
     """(Re)write all that a run leaves for people, from the stored shots alone.
 
@@ -53,6 +54,8 @@ def publish(
     Args:
         story: its shots in order, each stored.
         name: the story's, in the film's metadata and on the sheet; `draft.title` of the folder if empty.
+        graph: goes into film.mp4 and contact_sheet.png where they are written (see `film.stitch`). It is no
+            reason to write them: a film that is there keeps the graph that made it.
 
     Returns:
         The path of film.mp4.
@@ -71,7 +74,7 @@ def publish(
         marks = [mark(row) for row in shown]
         files = {
             output.name: _made(folder, output, before.get(output.name, {}))
-            for output in _outputs(shots, film.rate(fps), crossfade, name, marks, colour_match)
+            for output in _outputs(shots, film.rate(fps), crossfade, name, marks, colour_match, graph)
         }
         _remove_stale(folder, files)
         told = {
@@ -141,6 +144,7 @@ def _outputs(
     name: str,
     marks: Sequence[str] = (),
     colour_match: int = 0,
+    graph: Mapping[str, Any] | None = None,
 ) -> Iterator[Output]:
     settings = {"fps": str(fps), "crossfade": crossfade, "name": name, "film": film.ENCODING}
     keys = [shot.key for shot in shots]
@@ -148,12 +152,28 @@ def _outputs(
     yield Output(
         FILM,
         digest([settings, keys, *matched]),
-        partial(film.stitch, shots, fps=fps, crossfade=crossfade, colour_match=colour_match, title=name),
+        partial(
+            film.stitch,
+            shots,
+            fps=fps,
+            crossfade=crossfade,
+            colour_match=colour_match,
+            title=name,
+            graph=graph,
+        ),
     )
     yield Output(
         SHEET,
         digest([settings, keys, marks, contact_sheet.LOOK]),
-        partial(contact_sheet.write, shots, fps=fps, crossfade=crossfade, title=name, marks=marks),
+        partial(
+            contact_sheet.write,
+            shots,
+            fps=fps,
+            crossfade=crossfade,
+            title=name,
+            marks=marks,
+            graph=graph,
+        ),
     )
     for number, shot in enumerate(shots, 1):
         before = shots[number - 2] if matched and number > 1 and shot.dropped else None

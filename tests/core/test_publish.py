@@ -153,6 +153,34 @@ def test_only_what_changed_is_encoded_again(story, folder, monkeypatch):
     assert derived(Path(fresh.folder)) == again
 
 
+def graph_in(path: Path) -> str:
+    """What a file tells of its graph, as the test gives it."""
+    if path.suffix == ".png":
+        with Image.open(path) as image:
+            return json.loads(image.text["prompt"])
+    with av.open(str(path)) as container:
+        return json.loads(container.metadata["prompt"])
+
+
+def test_film_and_sheet_hold_the_graph_that_made_them(story, folder):
+    publish(story, graph={"prompt": "first"})
+    before = derived(folder)
+    assert [graph_in(folder / name) for name in ("film.mp4", "contact_sheet.png")] == ["first"] * 2
+    with av.open(str(folder / "shots/001.mp4")) as container:
+        assert "prompt" not in container.metadata
+    # Another graph, or none, of the same shots is no reason to write them again.
+    publish(story, graph={"prompt": "second"})
+    publish(story)
+    assert derived(folder) == before
+    (folder / "contact_sheet.png").unlink()
+    publish(story, crossfade=2, graph={"prompt": "second"})
+    assert [graph_in(folder / name) for name in ("film.mp4", "contact_sheet.png")] == ["second"] * 2
+    (folder / "film.mp4").unlink()
+    (folder / "contact_sheet.png").unlink()
+    publish(story, graph={"prompt": "first"})
+    assert derived(folder) == before
+
+
 @pytest.mark.parametrize("settings", [{"fps": 24}, {"crossfade": 2}, {"name": "another name"}])
 def test_other_settings_make_another_film(story, folder, settings):
     publish(story)
