@@ -95,16 +95,18 @@ def publish(
 
 
 def rows(shots: Sequence[StoredShot], story: StoryHandle, outline: Outline) -> list[dict[str, Any]]:
-    """story.json's shots[]: each row as it was stored, with its key and what this run found.
+    """story.json's shots[]: each row as it was stored, with all that made the shot and what this run found.
 
-    Of a reused shot nothing has changed, but for a stale one that stays as it is; the seconds of both are
-    those of the run that made it.
+    `made_of` holds every setting and a digest of every model and picture; `key` is its digest. Of a reused
+    shot nothing has changed, but for a stale one that stays as it is; the seconds of both are those of the
+    run that made it.
     """
     told = zip_longest(shots, story.reused, story.stale)
     return [
         {
             **shot.row,
             "key": shot.key,
+            "made_of": dict(shot.made_of),
             "reused": bool(reused),
             "changed": [] if reused else shot.row.get("changed", []),
             "take": shot.take,

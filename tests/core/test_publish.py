@@ -11,6 +11,7 @@ from PIL import Image
 from stories import PROMPTS, Told, contents, make, scene, tell
 
 from storymem_core import film, movie
+from storymem_core.disk import digest
 from storymem_core.errors import StoryMemError
 from storymem_core.project import Project, Story
 from storymem_core.publish import publish
@@ -65,9 +66,11 @@ def test_story_json(story, folder):
     }  # fmt: skip
     assert [row["id"] for row in record["shots"]] == ["id-0", "id-1", "id-2", "id-3"]
     assert [row["key"] for row in record["shots"]] == list(story.keys)
+    assert [digest(row["made_of"]) for row in record["shots"]] == list(story.keys)
     assert [row["reused"] for row in record["shots"]] == [True, False, True, True]
     assert record["shots"][1] == {
-        **shots()[1].row, "key": story.keys[1], "reused": False, "take": 1, "stale": [], "locked": False,
+        **shots()[1].row, "key": story.keys[1], "made_of": shots()[1].made_of, "reused": False, "take": 1,
+        "stale": [], "locked": False,
     }  # fmt: skip
 
 
