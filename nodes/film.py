@@ -5,7 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import InputImpl, io
 
 from ..storymem_core import publish
-from ..storymem_core.host import files
+from ..storymem_core.host import files, graph
 from .common import CATEGORY, StorySocket, colour_match_input, film_inputs, named_errors
 
 
@@ -17,7 +17,7 @@ class StoryMemShotStitch(io.ComfyNode):
             display_name="Shot Stitch",
             category=CATEGORY,
             description="Joins the shots of a story, read from disk, into one MP4: repeated start frames are dropped, "
-            "joins are hard cuts or cross-fades. Writes the contact sheet and story.json beside it.",
+            "joins are hard cuts or cross-fades. Writes the contact sheet and story.json beside it. The film and the sheet hold the graph.",
             search_aliases=["concat", "combine video", "film", "save video"],
             inputs=[
                 StorySocket.Input("story", tooltip="The story so far, from Story Shot."),
@@ -30,13 +30,15 @@ class StoryMemShotStitch(io.ComfyNode):
                 ),
                 io.String.Output(display_name="path", tooltip="Where film.mp4 lies."),
             ],
+            hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
             is_output_node=True,
         )
 
     @classmethod
     @named_errors
     def execute(cls, story, fps, crossfade, colour_match=0) -> io.NodeOutput:
-        film = publish.publish(story, fps=fps, crossfade=crossfade, colour_match=colour_match)
+        told = graph.to_save(cls.hidden.prompt, cls.hidden.extra_pnginfo)
+        film = publish.publish(story, fps=fps, crossfade=crossfade, colour_match=colour_match, graph=told)
         return io.NodeOutput(
             InputImpl.VideoFromFile(str(film)), str(film), ui=files.preview(film, animated=True)
         )

@@ -81,6 +81,7 @@ class StoryMemStoryLoopOpen(io.ComfyNode):
                 ScriptSocket.Input("script", tooltip="The story."),
                 io.String.Input(
                     "project", default="", tooltip="The story's folder below the output folder; empty: the story's name."
+                    " Another seed or script in the same folder replaces the film there; the stored shots stay.",
                 ),
                 length_input(),
                 seed_input(),

@@ -156,7 +156,8 @@ class StoryMemShot(io.ComfyNode):
                 io.String.Input(
                     "project",
                     default="story",
-                    tooltip="The story's folder below the output folder; the first shot names it.",
+                    tooltip="The story's folder below the output folder; the first shot names it."
+                    " Another seed or script in the same folder replaces the film there; the stored shots stay.",
                 ),
                 *size_inputs(),
                 seed_input(),
@@ -220,6 +221,7 @@ class StoryMemStoryLoop(io.ComfyNode):
                 *_model_inputs(),
                 io.String.Input(
                     "project", default="", tooltip="The story's folder below the output folder; empty: the story's name."
+                    " Another seed or script in the same folder replaces the film there; the stored shots stay.",
                 ),
                 *size_inputs(),
                 seed_input(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import film
 from .bank_folder import standing
@@ -58,10 +58,21 @@ def write(
     crossfade: int = 0,
     title: str = "",
     marks: Sequence[str] = (),
+    graph: Mapping[str, Any] | None = None,
 ) -> None:
-    """Draw the sheet and write it as PNG, wholly or not at all."""
+    """Draw the sheet and write it as PNG, wholly or not at all.
+
+    Args:
+        graph: as in `film.stitch`: each value is written as JSON into a text chunk of its name.
+    """
+    from PIL.PngImagePlugin import PngInfo
+
+    texts = PngInfo()
+    for name, text in film.graph_texts(graph).items():
+        texts.add_text(name, text)
+    sheet = draw(shots, fps=fps, crossfade=crossfade, title=title, marks=marks)
     with replacing(path) as temporary:
-        draw(shots, fps=fps, crossfade=crossfade, title=title, marks=marks).save(temporary, format="PNG")
+        sheet.save(temporary, format="PNG", pnginfo=texts)
 
 
 def draw(

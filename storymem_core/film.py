@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -41,6 +41,7 @@ def stitch(
     crossfade: int = 0,
     colour_match: int = 0,
     title: str = "",
+    graph: Mapping[str, Any] | None = None,
 ) -> FilmInfo:
     """Write the film; its file is there wholly or not at all, and the same film is the same bytes.
 
@@ -52,6 +53,10 @@ def stitch(
     Prompts and seeds are in the file's metadata: `comment` is JSON {name, fps, crossfade, shots: [{id,
     prompt, seed, ...}]}. No more frames are in memory than the cross-fade has, beside those in the codecs.
 
+    Args:
+        graph: what made the film, as ComfyUI's own nodes save it ("prompt", "workflow"). Each value is
+            written as JSON under its name, so that the page opens the graph from the file.
+
     Raises:
         StoryMemError: no shots; one of another size or rate, or too short for its cross-fades, by its name;
             an odd size; no space left.
@@ -59,7 +64,7 @@ def stitch(
     fps = rate(fps)
     info = measure(shots, fps=fps, crossfade=crossfade)
     frames = join(shots, crossfade, colour_match)
-    _write(frames, path, shots, info, fps=fps, crossfade=crossfade, title=title)
+    _write(frames, path, shots, info, fps=fps, crossfade=crossfade, title=title, graph=graph)
     return info
 
 
@@ -158,6 +163,7 @@ def _write(
     fps: Fraction,
     crossfade: int,
     title: str,
+    graph: Mapping[str, Any] | None = None,
 ) -> None:
     told = {
         "name": title,
@@ -165,9 +171,14 @@ def _write(
         "crossfade": crossfade,
         "shots": [{name: shot.row[name] for name in _TOLD if name in shot.row} for shot in shots],
     }
-    metadata = {"title": title, "comment": json.dumps(told)}
+    metadata = {**graph_texts(graph), "title": title, "comment": json.dumps(told)}
     with replacing(path) as temporary:
         movie.write(frames, temporary, info.size, fps, metadata)
+
+
+def graph_texts(graph: Mapping[str, Any] | None) -> dict[str, str]:
+    """A graph's parts as JSON, by name; nothing where there is none. In ASCII, which any file can hold."""
+    return {name: json.dumps(part) for name, part in (graph or {}).items()}
 
 
 def fades(dropped: Sequence[int], crossfade: int) -> list[int]:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from av.container import OutputContainer
     from av.video.stream import VideoStream
 
+_FIELDS = {"title", "comment"}
+"""What MP4 and QuickTime have fields for, which every player shows."""
+
 _BT709 = 1
 """Its number in ISO/IEC 23001-8; older PyAV has no names for it."""
 
@@ -75,6 +78,8 @@ def write(
     Args:
         frames: uint8 [H, W, 3] each, one after the other.
         size: width and height, both even.
+        metadata: texts by name. With any other name than title and comment all of them are free tags: ffmpeg
+            and ComfyUI's page read these, few players do.
         sound: laid under the frames from the first on, and cut off with the last.
     """
     import av
@@ -83,7 +88,8 @@ def write(
     colours: dict[str, Any] = {"dst_colorspace": Colorspace.ITU709, "dst_color_range": ColorRange.MPEG}
     flags = {
         "fflags": "+bitexact",
-        "movflags": "+faststart",
+        # Without the second flag only fields are written; with it, none is.
+        "movflags": "+faststart" + ("+use_metadata_tags" if metadata.keys() - _FIELDS else ""),
         # In its own time scale of milliseconds MP4 could not tell the length of 3 frames at 16 a second.
         "movie_timescale": str(1000 * fps.numerator),
     }

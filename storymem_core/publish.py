@@ -33,7 +33,7 @@ class Output(NamedTuple):
     name: str
     """Its path below the story's folder, with slashes."""
     made_of: str
-    """Digest of all that decides its bytes."""
+    """Digest of all that decides its bytes, but for the graph in it."""
     write: Callable[[Path], object]
 
 
@@ -44,6 +44,7 @@ def publish(
     crossfade: int = 0,
     colour_match: int = 0,
     name: str = "",
+    graph: Mapping[str, Any] | None = None,
 ) -> Path:
     """(Re)write all that a run leaves for people, from the stored shots alone.
 
@@ -53,6 +54,8 @@ def publish(
     Args:
         story: its shots in order, each stored.
         name: the story's, in the film's metadata and on the sheet; `draft.title` of the folder if empty.
+        graph: goes into film.mp4 and contact_sheet.png where they are written (see `film.stitch`). It is no
+            reason to write them: a film that is there keeps the graph that made it.
 
     Returns:
         The path of film.mp4.
@@ -71,7 +74,7 @@ def publish(
         marks = [mark(row) for row in shown]
         files = {
             output.name: _made(folder, output, before.get(output.name, {}))
-            for output in _outputs(shots, film.rate(fps), crossfade, name, marks, colour_match)
+            for output in _outputs(shots, film.rate(fps), crossfade, name, marks, colour_match, graph)
         }
         _remove_stale(folder, files)
         told = {
@@ -92,16 +95,18 @@ def publish(
 
 
 def rows(shots: Sequence[StoredShot], story: StoryHandle, outline: Outline) -> list[dict[str, Any]]:
-    """story.json's shots[]: each row as it was stored, with its key and what this run found.
+    """story.json's shots[]: each row as it was stored, with all that made the shot and what this run found.
 
-    Of a reused shot nothing has changed, but for a stale one that stays as it is; the seconds of both are
-    those of the run that made it.
+    `made_of` holds every setting and a digest of every model and picture; `key` is its digest. Of a reused
+    shot nothing has changed, but for a stale one that stays as it is; the seconds of both are those of the
+    run that made it.
     """
     told = zip_longest(shots, story.reused, story.stale)
     return [
         {
             **shot.row,
             "key": shot.key,
+            "made_of": dict(shot.made_of),
             "reused": bool(reused),
             "changed": [] if reused else shot.row.get("changed", []),
             "take": shot.take,
@@ -141,6 +146,7 @@ def _outputs(
     name: str,
     marks: Sequence[str] = (),
     colour_match: int = 0,
+    graph: Mapping[str, Any] | None = None,
 ) -> Iterator[Output]:
     settings = {"fps": str(fps), "crossfade": crossfade, "name": name, "film": film.ENCODING}
     keys = [shot.key for shot in shots]
@@ -148,12 +154,28 @@ def _outputs(
     yield Output(
         FILM,
         digest([settings, keys, *matched]),
-        partial(film.stitch, shots, fps=fps, crossfade=crossfade, colour_match=colour_match, title=name),
+        partial(
+            film.stitch,
+            shots,
+            fps=fps,
+            crossfade=crossfade,
+            colour_match=colour_match,
+            title=name,
+            graph=graph,
+        ),
     )
     yield Output(
         SHEET,
         digest([settings, keys, marks, contact_sheet.LOOK]),
-        partial(contact_sheet.write, shots, fps=fps, crossfade=crossfade, title=name, marks=marks),
+        partial(
+            contact_sheet.write,
+            shots,
+            fps=fps,
+            crossfade=crossfade,
+            title=name,
+            marks=marks,
+            graph=graph,
+        ),
     )
     for number, shot in enumerate(shots, 1):
         before = shots[number - 2] if matched and number > 1 and shot.dropped else None

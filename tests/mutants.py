@@ -276,7 +276,7 @@ MUTANTS = (
     Mutant(
         "cross-faded frames counted twice",
         "storymem_core/film.py",
-        "for shot in shots) - sum(fades)",
+        "for shot in shots) - sum(at_joins)",
         "for shot in shots)",
         "tests/core/test_film.py::test_counts_are_exact_for_any_fade",
     ),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -106,6 +107,16 @@ def test_a_sheet_is_the_same_bytes_each_time(tmp_path):
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     with Image.open(tmp_path / "a.png") as sheet:
         assert sheet.format == "PNG" and sheet.mode == "RGB" and sheet.width == 1720
+
+
+def test_a_sheet_holds_the_graph_as_text(project, tmp_path):
+    shots = [make(project, Told("a", scene(0, 5)))]
+    graph = {"workflow": {"nodes": [{"title": "Märchen 猫"}]}, "prompt": {"1": {"class_type": "A"}}}
+    contact_sheet.write(shots, tmp_path / "a.png", graph=graph)
+    contact_sheet.write(shots, tmp_path / "b.png")
+    with Image.open(tmp_path / "a.png") as told, Image.open(tmp_path / "b.png") as bare:
+        assert {name: json.loads(text) for name, text in told.text.items()} == graph
+        assert bare.text == {} and np.array_equal(np.asarray(told), np.asarray(bare))
 
 
 def test_long_stories_go_on_in_another_column(project, monkeypatch):

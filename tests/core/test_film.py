@@ -180,6 +180,34 @@ def test_prompts_and_seeds_are_in_the_metadata(project, tmp_path):
     ]  # fmt: skip
 
 
+GRAPH = {
+    "workflow": {"nodes": [{"id": 9, "title": "Der Film 猫", "widgets_values": [float("nan")]}]},
+    "prompt": {"9": {"class_type": "StoryMemShotStitch", "inputs": {"fps": 16.0}}},
+}
+
+
+def test_the_graph_is_in_the_metadata_beside_the_rest(project, tmp_path):
+    shots = stored(project, (0, 5, 0))
+    for name in ("one.mp4", "two.mp4"):
+        film.stitch(shots, tmp_path / name, title="t", graph=GRAPH)
+    data = (tmp_path / "one.mp4").read_bytes()
+    assert data == (tmp_path / "two.mp4").read_bytes()
+    # Free tags, before the frames: where the page looks for them.
+    assert data.index(b"mdta") < data.index(b"mdat")
+    with av.open(str(tmp_path / "one.mp4")) as container:
+        metadata = container.metadata
+    assert {name: metadata[name] for name in GRAPH} == {name: json.dumps(GRAPH[name]) for name in GRAPH}
+    assert metadata["title"] == "t" and json.loads(metadata["comment"])["name"] == "t"
+    assert np.allclose(levels(tmp_path / "one.mp4"), range(5), atol=1.5)
+
+
+@pytest.mark.parametrize("graph", [None, {}])
+def test_without_a_graph_title_and_comment_are_fields_that_players_show(project, tmp_path, graph):
+    film.stitch(stored(project, (0, 5, 0)), tmp_path / "film.mp4", title="t", graph=graph)
+    data = (tmp_path / "film.mp4").read_bytes()
+    assert b"\xa9nam" in data and b"\xa9cmt" in data and b"mdta" not in data
+
+
 def test_same_film_is_same_bytes(project, tmp_path):
     shots = [
         make(project, Told(name, scene(place, 9, (96, 64)), place % 2, seed=place))

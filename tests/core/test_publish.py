@@ -11,6 +11,7 @@ from PIL import Image
 from stories import PROMPTS, Told, contents, make, scene, tell
 
 from storymem_core import film, movie
+from storymem_core.disk import digest
 from storymem_core.errors import StoryMemError
 from storymem_core.project import Project, Story
 from storymem_core.publish import publish
@@ -65,9 +66,11 @@ def test_story_json(story, folder):
     }  # fmt: skip
     assert [row["id"] for row in record["shots"]] == ["id-0", "id-1", "id-2", "id-3"]
     assert [row["key"] for row in record["shots"]] == list(story.keys)
+    assert [digest(row["made_of"]) for row in record["shots"]] == list(story.keys)
     assert [row["reused"] for row in record["shots"]] == [True, False, True, True]
     assert record["shots"][1] == {
-        **shots()[1].row, "key": story.keys[1], "reused": False, "take": 1, "stale": [], "locked": False,
+        **shots()[1].row, "key": story.keys[1], "made_of": shots()[1].made_of, "reused": False, "take": 1,
+        "stale": [], "locked": False,
     }  # fmt: skip
 
 
@@ -151,6 +154,34 @@ def test_only_what_changed_is_encoded_again(story, folder, monkeypatch):
         os.renames(folder / "store" / key, Path(fresh.folder) / "store" / key)
     publish(Story(fresh.folder, changed.keys), name="The Lantern")
     assert derived(Path(fresh.folder)) == again
+
+
+def graph_in(path: Path) -> str:
+    """What a file tells of its graph, as the test gives it."""
+    if path.suffix == ".png":
+        with Image.open(path) as image:
+            return json.loads(image.text["prompt"])
+    with av.open(str(path)) as container:
+        return json.loads(container.metadata["prompt"])
+
+
+def test_film_and_sheet_hold_the_graph_that_made_them(story, folder):
+    publish(story, graph={"prompt": "first"})
+    before = derived(folder)
+    assert [graph_in(folder / name) for name in ("film.mp4", "contact_sheet.png")] == ["first"] * 2
+    with av.open(str(folder / "shots/001.mp4")) as container:
+        assert "prompt" not in container.metadata
+    # Another graph, or none, of the same shots is no reason to write them again.
+    publish(story, graph={"prompt": "second"})
+    publish(story)
+    assert derived(folder) == before
+    (folder / "contact_sheet.png").unlink()
+    publish(story, crossfade=2, graph={"prompt": "second"})
+    assert [graph_in(folder / name) for name in ("film.mp4", "contact_sheet.png")] == ["second"] * 2
+    (folder / "film.mp4").unlink()
+    (folder / "contact_sheet.png").unlink()
+    publish(story, graph={"prompt": "first"})
+    assert derived(folder) == before
 
 
 @pytest.mark.parametrize("settings", [{"fps": 24}, {"crossfade": 2}, {"name": "another name"}])

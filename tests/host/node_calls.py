@@ -20,7 +20,7 @@ from comfy.model_patcher import ModelPatcher
 from comfy.sd import CLIP, VAE
 from comfy_api.latest import _io, io
 from comfy_execution.graph import DynamicPrompt
-from execution import _async_map_node_over_list
+from execution import _async_map_node_over_list, get_input_data
 from PIL import Image
 from torch import Tensor
 
@@ -80,17 +80,24 @@ def shown(result: Result) -> list[np.ndarray]:
     return [np.asarray(Image.open(folder / image["filename"])) for image in result.ui["images"]]
 
 
-def call(node_id: str, links: Mapping[str, list[Any]] | None = None, **inputs: Any) -> Result:
+def call(
+    node_id: str,
+    links: Mapping[str, list[Any]] | None = None,
+    hidden: Mapping[io.Hidden, Any] | None = None,
+    **inputs: Any,
+) -> Result:
     """Run a node of the pack; widgets that are not given have their defaults.
 
     Args:
         links: each of its inputs that is wired -> [node, slot], where the node asks for its own prompt.
+        hidden: other hidden inputs than a dynprompt of this node alone and its id.
     """
     cls = nodes.NODE_CLASS_MAPPINGS[node_id]
     inputs = defaults(node_id) | inputs
     _, _, v3_data = _io.get_finalized_class_inputs(cls.INPUT_TYPES(), inputs)
     prompt = {"1": {"class_type": node_id, "inputs": {**inputs, **(links or {})}}}
-    v3_data["hidden_inputs"] = {io.Hidden.dynprompt: DynamicPrompt(prompt), io.Hidden.unique_id: "1"}
+    alone = {io.Hidden.dynprompt: DynamicPrompt(prompt), io.Hidden.unique_id: "1"}
+    v3_data["hidden_inputs"] = {**alone, **(hidden or {})}
     wrapped = {name: [value] for name, value in inputs.items()}
     before = told(inputs)
     with torch.inference_mode():
@@ -100,6 +107,14 @@ def call(node_id: str, links: Mapping[str, list[Any]] | None = None, **inputs: A
     assert told(inputs) == before, "the node changed an input in place"
     ui = out.ui if isinstance(out.ui, dict) else out.ui.as_dict() if out.ui is not None else {}
     return Result(out.result or (), ui, out.expand)
+
+
+def hidden_of_expanded(node_id: str, prompt: Mapping[str, Any], extra_data: Mapping[str, Any]) -> Any:
+    """The hidden inputs that the host gives to a node that node "9" of a prompt has expanded to."""
+    whole = DynamicPrompt(prompt)
+    whole.add_ephemeral_node("9.0.0.1", {"class_type": node_id, "inputs": {}}, "9", "9")
+    cls = nodes.NODE_CLASS_MAPPINGS[node_id]
+    return get_input_data({}, cls, "9.0.0.1", None, whole, extra_data)[2]["hidden_inputs"]
 
 
 def core(module: str) -> ModuleType:

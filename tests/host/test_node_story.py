@@ -9,6 +9,8 @@ import folder_paths
 import numpy as np
 import pytest
 import torch
+from comfy.cli_args import args
+from comfy_api.latest import InputImpl
 from node_calls import (
     SMALL,
     Pixels,
@@ -16,11 +18,13 @@ from node_calls import (
     call,
     core,
     declared,
+    hidden_of_expanded,
     images,
     prompts,
     run_expansion,
     shown,
 )
+from PIL import Image
 
 import nodes
 
@@ -114,6 +118,41 @@ def test_a_film_is_shown_where_the_output_folder_is_a_link(parts, output, tmp_pa
     monkeypatch.setattr(folder_paths, "output_directory", str(tmp_path / "link"))
     result = call("StoryMemShotStitch", story=shot(parts)[0])
     assert result.ui["images"] == [{"filename": "film.mp4", "subfolder": "fox", "type": "output"}]
+
+
+PROMPT = {"9": {"class_type": "StoryMemStoryLoop", "inputs": {"fps": 16.0}, "is_changed": [float("nan")]}}
+WORKFLOW = {"nodes": [{"id": 9, "type": "StoryMemStoryLoop"}]}
+
+
+def graph_in(folder):
+    """What the host reads out of a film, and what out of its contact sheet."""
+    film = InputImpl.VideoFromFile(str(folder / "film.mp4")).get_components().metadata
+    with Image.open(folder / "contact_sheet.png") as sheet:
+        texts = sheet.text
+    names = ("prompt", "workflow")
+    return [{name: json.loads(told[name]) for name in names if name in told} for told in (film, texts)]
+
+
+def test_a_film_and_its_sheet_open_as_the_graph_that_was_queued(parts, output):
+    """Not as the sub-graph, and without what the host notes in the prompt as it runs."""
+    hidden = hidden_of_expanded(
+        "StoryMemShotStitch", PROMPT, {"extra_pnginfo": {"workflow": WORKFLOW}, "client_id": "me"}
+    )
+    call("StoryMemShotStitch", hidden=hidden, story=shot(parts)[0])
+    queued = {"9": {"class_type": "StoryMemStoryLoop", "inputs": {"fps": 16.0}}}
+    assert graph_in(output / "fox") == [{"prompt": queued, "workflow": WORKFLOW}] * 2
+
+
+@pytest.mark.parametrize("reason", ["no graph", "--disable-metadata"])
+def test_a_film_without_a_graph(parts, output, monkeypatch, reason):
+    extra_data = {"extra_pnginfo": {"workflow": WORKFLOW}}
+    if reason == "no graph":
+        hidden = hidden_of_expanded("StoryMemShotStitch", {}, {})
+    else:
+        monkeypatch.setattr(args, "disable_metadata", True)
+        hidden = hidden_of_expanded("StoryMemShotStitch", PROMPT, extra_data)
+    call("StoryMemShotStitch", hidden=hidden, story=shot(parts)[0])
+    assert graph_in(output / "fox") == [{}, {}]
 
 
 LORA = "storymem_small/Wan2.2-MI2V-A14B/backbone_{}_noise.safetensors"

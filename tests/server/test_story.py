@@ -8,6 +8,7 @@ import threading
 import time
 import urllib.request
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -144,6 +145,15 @@ def test_the_film_is_the_shots_without_what_they_repeat(first):
     # Lossy, but each frame is nearer to its own source than to any other.
     distance = np.abs(film[:, None].astype(int) - made[None].astype(int)).mean(axis=(2, 3, 4))
     assert distance.argmin(axis=1).tolist() == list(range(18))
+
+
+def test_film_and_sheet_hold_the_graph_that_was_queued(first):
+    """The whole of it, though a node of the loop's sub-graph writes them."""
+    with av.open(str(first.folder / "film.mp4")) as film:
+        in_film = film.metadata["prompt"]
+    with Image.open(first.folder / "contact_sheet.png") as sheet:
+        in_sheet = sheet.text["prompt"]
+    assert json.loads(in_film) == json.loads(in_sheet) == graph("first")
 
 
 def test_no_frame_is_flat(first):

@@ -19,6 +19,11 @@ def with_project(graph, **action):
     return {**graph, "desk": desk, loop: wired}
 
 
+def clips(told):
+    """The film's shots: each one's file and sha256."""
+    return {name: file["sha256"] for name, file in told.story["files"].items() if name.startswith("shots/")}
+
+
 def test_takes_are_rolled_kept_redone_and_chosen_again_over_the_api(server):
     story = graph("takes", *SHOTS[:3])
 
@@ -43,7 +48,8 @@ def test_takes_are_rolled_kept_redone_and_chosen_again_over_the_api(server):
     assert (reused, sampled) == ([True] * 3, 0)
     assert back.rows[0]["key"] == first.rows[0]["key"]
     whole, reused, sampled = queue(action="redo", shot="all")
-    assert (reused, sampled, whole.film) == ([True] * 3, 0, first.film)
+    # The film holds the queued graph, in which the desk does something else; its clips are the same bytes.
+    assert (reused, sampled, clips(whole)) == ([True] * 3, 0, clips(first))
 
 
 def test_a_film_is_stitched_from_a_folder_alone(server):
