@@ -35,7 +35,8 @@ from .cast import Character, described
 from .errors import StoryMemError
 from .script_fields import MAX_SEED as MAX_SEED
 from .script_fields import other_fields, take_field
-from .script_readers import LISTS, Defects, RawStory, beginning, read, shown
+from .script_raw import Defects, RawStory, beginning, shown
+from .script_readers import LISTS, read
 
 UNTITLED = "story"
 """The name of a story that gives none."""
