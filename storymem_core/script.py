@@ -17,7 +17,9 @@ Three spellings are read:
   `# Title` names the story. Before the first shot a line `@Name: description` adds to the cast, or
   `@Name [reference, reference]: description`; lines below that begin otherwise go on with it.
 
-Nothing is repaired in silence: whatever does not fit is a defect, and all defects are told at once.
+A code fence around the whole script is left aside. Nothing else is repaired in silence: whatever does not fit
+is a defect, and all defects are told at once. In plain text these are also marks of another form (headings,
+bold labels, JSON behind words, a tag within a paragraph), which would else become shots and prompts.
 """
 
 from __future__ import annotations

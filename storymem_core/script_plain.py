@@ -23,21 +23,23 @@ def read_plain(text: str, defects: Defects) -> RawStory:
 
 def _plain_cast(lines: list[str], defects: Defects) -> tuple[dict[str, Any], list[str]]:
     """The cast that stands before the first shot, and the lines behind it."""
-    entries: list[str] = []
+    entries: list[list[str]] = []
     first_shot, blank = 0, True
     for first_shot, line in enumerate(lines):  # noqa: B007
         text = line.strip()
         if text.startswith("@"):
-            entries.append(text)
+            entries.append([text])
         elif text and (blank or _DASHES.match(line)):
             break
         elif text:
-            entries[-1] += f" {text}"
+            entries[-1].append(text)
         blank = not text
     else:
         first_shot = len(lines)
     cast: dict[str, Any] = {}
-    for entry in entries:
+    for first, *more in entries:
+        _refuse_other_forms("\n".join(more), "cast", defects)
+        entry = " ".join([first, *more])
         told = _CHARACTER.fullmatch(entry)
         if not told:
             defects.add("cast", "@Name: description, or @Name [reference, ...]: description", entry)
@@ -57,19 +59,65 @@ _CHARACTER = re.compile(
 )
 
 
+_STRAY_TAG = r"[\[【［]\s*(?:cut|continue|as\s+written)\s*(?:[,，][^\]】］]*)?[\]】］]"
+
+# Text pasted from a chat or a document has marks of its own. Taken as words, each would be a shot, a cut or a
+# part of a prompt that nobody meant.
+_OTHER_FORMS = tuple(
+    (re.compile(pattern, re.MULTILINE | re.IGNORECASE), expected)
+    for pattern, expected in {
+        r"^`": "the script alone, without ``` or words around it",
+        r'^(?:\[\s*)?\{|\{\s*"[^"\n]*"\s*:': "JSON alone, without words around it, or plain text",
+        r"^#(?!\d)": "# only in the first line, which names the story; a line --- starts a scene",
+        r"^(?:[-=_~]{3}|[-‒–—―─━_*=~＿－ ]{2,}$)": "a line --- where a scene starts",
+        r"^\*\*": "a prompt without ** before it; a tag such as [continue] comes first",
+        r"\A[【［]": "[ ] around a tag, such as [continue], or a prompt without 【 before it",
+        r"\A[\W_]+\Z": "words, or a line --- where a scene starts",
+        _STRAY_TAG: "one tag at the start of a paragraph, such as [continue, as written]; "
+        "an empty line starts a paragraph",
+    }.items()
+)
+"""What does not stand in a prompt, and what is expected there instead."""
+
+
+def _refuse_other_forms(text: str, place: str, defects: Defects) -> None:
+    """Tell of the first mark of another form in some lines, with the line from there on.
+
+    Args:
+        text: lines of one paragraph, without space around them.
+    """
+    for pattern, expected in _OTHER_FORMS:
+        if found := pattern.search(text):
+            defects.add(place, expected, text[found.start() :].partition("\n")[0])
+            return
+
+
 def _plain_scene(text: str, place: str, defects: Defects) -> RawScene:
-    paragraphs = [" ".join(p.split()) for p in re.split(r"\n\s*\n", text) if p.strip()]
+    paragraphs = [p.strip() for p in re.split(r"\n\s*\n", text) if p.strip()]
     if not paragraphs:
         defects.add(place, "at least one shot", None)
-    shots = []
-    for number, paragraph in enumerate(paragraphs, 1):
-        if _CHARACTER.fullmatch(paragraph):
-            defects.add(f"{place}, shot {number}", "the cast before the first shot", paragraph)
-        tag = re.match(r"\[([^\]]*)\]?\s*", paragraph)
-        told = [word.strip().lower() for word in tag[1].split(",")] if tag else []
-        as_written = told[-1:] == ["as written"]
-        if (told[:-1] if as_written else told) not in ([], ["cut"], ["continue"]):
-            defects.add(f"{place}, shot {number}, cut", "[cut] or [continue]", ", ".join(told))
-        shot = {"prompt": paragraph[tag.end() if tag else 0 :], "cut": "continue" not in told}
-        shots.append({**shot, "as_written": True} if as_written else shot)
+    shots = [_plain_shot(p, f"{place}, shot {n}", defects) for n, p in enumerate(paragraphs, 1)]
     return RawScene({}, shots)
+
+
+_TAG = re.compile(r"\[(?!\s*\{)([^\]]*)\]?\s*")  # not a list of objects, which is JSON
+
+
+def _plain_shot(paragraph: str, place: str, defects: Defects) -> dict[str, Any]:
+    lines = "\n".join(line.strip() for line in paragraph.splitlines())
+    if _CHARACTER.fullmatch(_joined(lines)):
+        defects.add(place, "the cast before the first shot", _joined(lines))
+    tag = _TAG.match(lines)
+    prompt = lines[tag.end() if tag else 0 :]
+    _refuse_other_forms(prompt, place, defects)
+    told = [_joined(word).lower() for word in tag[1].split(",")] if tag else []
+    as_written = told[-1:] == ["as written"]
+    if (told[:-1] if as_written else told) not in ([], ["cut"], ["continue"]):
+        defects.add(f"{place}, cut", "[cut] or [continue]", ", ".join(told))
+    shot = {"prompt": _joined(prompt), "cut": "continue" not in told}
+    return {**shot, "as_written": True} if as_written else shot
+
+
+def _joined(text: str) -> str:
+    """The words of some lines on one line."""
+    return " ".join(text.split())

@@ -35,13 +35,25 @@ LISTS = {
 
 
 def read(text: str, defects: Defects) -> RawStory:
-    """Tell the spelling from the text's beginning and read it.
+    """Tell the spelling from the text's beginning and read it; one code fence around all of it is left aside.
 
     Raises:
         StoryMemError: the text is meant to be JSON and is not; names the line and column.
     """
+    text = _unfenced(text)
     return _read_json(text, defects) if _MEANT_AS_JSON.match(text) else read_plain(text, defects)
 
+
+def _unfenced(text: str) -> str:
+    """The text inside a code fence around all of it, each line where it was; else the text itself."""
+    fenced = _FENCED.fullmatch(text)
+    if fenced is None or _FENCE.search(fenced["inside"]):
+        return text
+    return "\n" * text.count("\n", 0, fenced.start("inside")) + fenced["inside"]
+
+
+_FENCE = re.compile(r"^[ \t]*```", re.MULTILINE)
+_FENCED = re.compile(r"\s*```[\w+.-]*[ \t]*\r?\n(?P<inside>.*)\n[ \t]*```\s*", re.DOTALL)
 
 # An object, perhaps after JSON5 comments, or a list of objects; "[cut] ..." is plain text.
 _MEANT_AS_JSON = re.compile(r"(?:\s|//[^\n]*\n|/\*.*?\*/)*(?:\{|\[\s*\{)", re.DOTALL)

@@ -1,6 +1,7 @@
 """Scripts that cannot be told: every defect is named, by scene, shot and field."""
 
 import json
+import re
 
 import pytest
 
@@ -161,6 +162,54 @@ def test_an_id_is_used_once():
 def test_plain_text_with_a_defect(text, defect):
     with pytest.raises(StoryMemError, match=defect):
         parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "defect"),
+    [
+        ("Here is your script:\n\n```json\n{}\n```", r"shot 2: expected the script alone, .* got '```json'"),
+        ("Here it is:\n```\nA fox.\n```", "shot 1: expected the script alone, .* got '```'"),
+        ("```json\n{}", "shot 1: expected the script alone"),
+        ("```\nA.\n```\nor\n```\nB.\n```", "shot 1: expected the script alone"),
+        ("`A fox.`", "shot 1: expected the script alone"),
+        ("Here is your script:\n{scenes: []}", "shot 1: expected JSON alone, .* got '{scenes: "),
+        ('Here is your script: {\n"scenes": []}', "shot 1: expected JSON alone, .* got '{'"),
+        ('Here it is:\n\n[\n {"scenes": []}]', r"shot 2: expected JSON alone, .* got '\['"),
+        ("# Ink\n\n## Scene 1\n\nA.", "shot 1: expected # only in the first line, .* got '## Scene 1'"),
+        ("# Ink\n\nA.\n#Scene 2\nB.", "shot 1: expected # only in the first line, .* got '#Scene 2'"),
+        ("@Mira: a girl\n# Harbour\n\nA.", "cast: expected # only in the first line, .* got '# Harbour'"),
+        ("@Mira: a girl\n\n# Harbour\n\nA.", "shot 1: expected # only in the first line"),
+        (
+            "A.\n\n**Shot 2:** [continue] B.",
+            r"shot 2: expected a prompt without \*\* before it; .* got '\*\*Sh",
+        ),
+        ("A.\n\n[continue] **B.**", r"shot 2: expected a prompt without \*\* before it"),
+        ("A.\n\n【继续】小红走开。", "shot 2: expected \\[ \\] around a tag, .* got '【继续】小红走开。'"),
+        ("A.\n\n［continue］ B.", "shot 2: expected \\[ \\] around a tag"),
+        ("A.\n\n——\n\nB.", "shot 2: expected a line --- where a scene starts, got '——'"),
+        ("A.\n___\nB.", "shot 1: expected a line --- where a scene starts, got '___'"),
+        ("A.\n\n* * *\n\nB.", "shot 2: expected a line --- where a scene starts"),
+        ("A.\n\n--- Scene 2 ---\n\nB.", "shot 2: expected a line --- where a scene starts"),
+        ("A.\n\n[continue] ...", "shot 2: expected words, or a line ---"),
+        ("A.\n\n—", "shot 2: expected words, or a line ---"),
+        (
+            "[cut] A.\n[continue] B.\n[cut] C.",
+            r"shot 1: expected one tag at the start .* got '\[continue\] B\.'",
+        ),
+        ("Shot 1: [ Continue, as written ] A.", "shot 1: expected one tag at the start"),
+        ("第二镜 【cut】 A.", "shot 1: expected one tag at the start"),
+        ("[cut] [as written] A.", "shot 1: expected one tag at the start"),
+        ("@Mira: a girl\n[cut] Mira waits.\n\nA.", "cast: expected one tag at the start"),
+    ],
+)
+def test_text_pasted_in_another_form_is_told_not_taken_for_prompts(text, defect):
+    (told,) = defects(text)
+    assert re.match(f"(scene 1, )?{defect}", told)
+
+
+def test_an_error_inside_a_code_fence_names_the_line_of_the_whole_text():
+    with pytest.raises(StoryMemError, match="line 4, column 25"):
+        parse('\n```json\n{"scenes":\n [{"video_prompts": ["A"\n```')
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,7 @@ def test_moving_shots_changes_no_seed(prompts, random):
 
 
 @no_clock
-@given(st.text(max_size=60) | st.text("{}[]@\"':,/*\\#-\n tTcu0", max_size=30))
+@given(st.text(max_size=60) | st.text("{}[]@\"':,/*\\#-`_【】\n tTcu0", max_size=30))
 def test_any_text_is_a_script_or_a_storymem_error(text):
     try:
         script = parse(text)
