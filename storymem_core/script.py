@@ -13,9 +13,10 @@ Three spellings are read:
   references[]}}` tells who is in the story (see `cast`); a shot with `as_written` true leaves it aside.
 * **JSON5**: the same, written by hand.
 * **Plain text**: a shot per paragraph (its lines are joined); a line `---` starts a new scene; a paragraph
-  may start with `[cut]` (the default) or `[continue]`, also with `[continue, as written]`; a first line
-  `# Title` names the story. Before the first shot a line `@Name: description` adds to the cast, or
-  `@Name [reference, reference]: description`; lines below that begin otherwise go on with it.
+  may start with `[cut]` (the default) or `[continue]`, also with `[continue, as written]` and with an id of
+  its own, `[cut, id: harbour]`; a first line `# Title` names the story. Before the first shot a line
+  `@Name: description` adds to the cast, or `@Name [reference, reference]: description`; lines below that
+  begin otherwise go on with it.
 
 A code fence around the whole script is left aside. Nothing else is repaired in silence: whatever does not fit
 is a defect, and all defects are told at once. In plain text these are also marks of another form (headings,

@@ -59,7 +59,7 @@ _CHARACTER = re.compile(
 )
 
 
-_STRAY_TAG = r"[\[【［]\s*(?:cut|continue|as\s+written)\s*(?:[,，][^\]】］]*)?[\]】］]"
+_STRAY_TAG = r"[\[【［]\s*(?:cut|continue|as\s+written)\s*(?:[,，][^\]】］]*)?[\]】］]|^\[\s*id\s*[:：]"
 
 # Text pasted from a chat or a document has marks of its own. Taken as words, each would be a shot, a cut or a
 # part of a prompt that nobody meant.
@@ -101,6 +101,9 @@ def _plain_scene(text: str, place: str, defects: Defects) -> RawScene:
 
 
 _TAG = re.compile(r"\[(?!\s*\{)([^\]]*)\]?\s*")  # not a list of objects, which is JSON
+_TAG_WORD = re.compile(
+    r"(?P<cut>cut)|(?P<continue>continue)|(?P<as_written>as written)|id\s*[:：]\s*(?P<id>.*)", re.IGNORECASE
+)
 
 
 def _plain_shot(paragraph: str, place: str, defects: Defects) -> dict[str, Any]:
@@ -110,12 +113,17 @@ def _plain_shot(paragraph: str, place: str, defects: Defects) -> dict[str, Any]:
     tag = _TAG.match(lines)
     prompt = lines[tag.end() if tag else 0 :]
     _refuse_other_forms(prompt, place, defects)
-    told = [_joined(word).lower() for word in tag[1].split(",")] if tag else []
-    as_written = told[-1:] == ["as written"]
-    if (told[:-1] if as_written else told) not in ([], ["cut"], ["continue"]):
-        defects.add(f"{place}, cut", "[cut] or [continue]", ", ".join(told))
-    shot = {"prompt": _joined(prompt), "cut": "continue" not in told}
-    return {**shot, "as_written": True} if as_written else shot
+    return {"prompt": _joined(prompt), **(_tagged(_joined(tag[1]), place, defects) if tag else {})}
+
+
+def _tagged(words: str, place: str, defects: Defects) -> dict[str, Any]:
+    """The fields of a shot that its tag tells: each word once, in any order."""
+    found = [_TAG_WORD.fullmatch(word.strip()) for word in re.split("[,，]", words)]
+    told = {word.lastgroup: word["id"] for word in found if word}
+    if len(told) < len(found) or {"cut", "continue"} <= told.keys():
+        expected = "[cut] or [continue], also with other words, as in [cut, as written, id: harbour]"
+        defects.add(f"{place}, cut", expected, words)
+    return {"cut": "continue" not in told, "as_written": "as_written" in told, "id": told.get("id")}
 
 
 def _joined(text: str) -> str:
