@@ -59,7 +59,7 @@ _CHARACTER = re.compile(
 )
 
 
-_STRAY_TAG = r"[\[【［]\s*(?:cut|continue|as\s+written)\s*(?:[,，][^\]】］]*)?[\]】］]|^\[\s*id\s*[:：]"
+_STRAY_TAG = r"[\[【［]\s*(?:cut|continue|as\s+written)\s*(?:[,，][^\[\]【】［］]*)?[\]】］]|^\[\s*id\s*[:：]"
 
 # Text pasted from a chat or a document has marks of its own. Taken as words, each would be a shot, a cut or a
 # part of a prompt that nobody meant.

@@ -1,5 +1,6 @@
 """Scripts that cannot be told: every defect is named, by scene, shot and field."""
 
+import contextlib
 import json
 import re
 
@@ -267,3 +268,9 @@ def test_errors_are_short_whatever_the_script():
     with pytest.raises(StoryMemError) as caught:
         parse(scenes({"video_prompts": ["A" * 10_000], "cut": ["x" * 10_000]}))
     assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("piece", ["[cut,", "[", "【", '{"', "- ", "```\n", "\n[ ", "#"])
+def test_a_long_text_of_nothing_but_marks_does_not_hang(piece):
+    with contextlib.suppress(StoryMemError):
+        parse("A." + piece * 100_000)
