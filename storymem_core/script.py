@@ -13,11 +13,14 @@ Three spellings are read:
   references[]}}` tells who is in the story (see `cast`); a shot with `as_written` true leaves it aside.
 * **JSON5**: the same, written by hand.
 * **Plain text**: a shot per paragraph (its lines are joined); a line `---` starts a new scene; a paragraph
-  may start with `[cut]` (the default) or `[continue]`, also with `[continue, as written]`; a first line
-  `# Title` names the story. Before the first shot a line `@Name: description` adds to the cast, or
-  `@Name [reference, reference]: description`; lines below that begin otherwise go on with it.
+  may start with `[cut]` (the default) or `[continue]`, also with `[continue, as written]` and with an id of
+  its own, `[cut, id: harbour]`; a first line `# Title` names the story. Before the first shot a line
+  `@Name: description` adds to the cast, or `@Name [reference, reference]: description`; lines below that
+  begin otherwise go on with it.
 
-Nothing is repaired in silence: whatever does not fit is a defect, and all defects are told at once.
+A code fence around the whole script is left aside. Nothing else is repaired in silence: whatever does not fit
+is a defect, and all defects are told at once. In plain text these are also marks of another form (headings,
+bold labels, JSON behind words, a tag within a paragraph), which would else become shots and prompts.
 """
 
 from __future__ import annotations
@@ -35,7 +38,8 @@ from .cast import Character, described
 from .errors import StoryMemError
 from .script_fields import MAX_SEED as MAX_SEED
 from .script_fields import other_fields, take_field
-from .script_readers import LISTS, Defects, RawStory, beginning, read, shown
+from .script_raw import Defects, RawStory, beginning, shown
+from .script_readers import LISTS, read
 
 UNTITLED = "story"
 """The name of a story that gives none."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from . import extra_lora
 from .frames import is_length
-from .script_readers import Defects, shown
+from .script_raw import Defects, shown
 
 MAX_SEED = 2**64 - 1
 """The host's largest seed."""

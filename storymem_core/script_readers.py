@@ -1,19 +1,20 @@
 """The three spellings of a script -> one raw story: plain dictionaries that nobody has checked yet.
 
-A reader knows the outer shape only (scenes, parallel lists, paragraphs); what a field may hold is for
-`script.parse`. What does not fit goes into the `Defects` that the caller gives, so that all of it is told at
-once; only text that is meant to be JSON and is not is an error by itself.
+A reader knows the outer shape only (scenes, parallel lists; paragraphs are for `script_plain`); what a field
+may hold is for `script.parse`. What does not fit goes into the `Defects` that the caller gives, so that all
+of it is told at once; only text that is meant to be JSON and is not is an error by itself.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import reprlib
 from collections.abc import Iterable
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 from .errors import StoryMemError
+from .script_plain import read_plain
+from .script_raw import Defects, RawScene, RawStory, beginning
 
 LISTS = {
     "prompt": "video_prompts",
@@ -33,115 +34,29 @@ LISTS = {
 """A shot's field -> the parallel list of its scene that holds it."""
 
 
-class RawScene(NamedTuple):
-    fields: dict[str, Any]
-    """Of the scene itself."""
-    shots: list[Any]
-    """A dictionary per shot, if the script is sound."""
-
-
-class RawStory(NamedTuple):
-    fields: dict[str, Any]
-    scenes: list[RawScene]
-
-
-class Defects(list[str]):
-    """What is wrong with a script, a line each: where, what is expected, what stands there."""
-
-    def add(self, place: str, expected: str, got: object) -> None:
-        self.append(f"{place}: expected {expected}, got {shown(got)}")
-
-
 def read(text: str, defects: Defects) -> RawStory:
-    """Tell the spelling from the text's beginning and read it.
+    """Tell the spelling from the text's beginning and read it; one code fence around all of it is left aside.
 
     Raises:
         StoryMemError: the text is meant to be JSON and is not; names the line and column.
     """
-    return _read_json(text, defects) if _MEANT_AS_JSON.match(text) else _read_plain(text, defects)
+    text = _unfenced(text)
+    return _read_json(text, defects) if _MEANT_AS_JSON.match(text) else read_plain(text, defects)
 
 
-def shown(value: object) -> str:
-    """A value as an error message shows it: short, whatever its size."""
-    short = reprlib.Repr()
-    short.maxstring = short.maxother = 60
-    return "nothing" if value is None else short.repr(value)
+def _unfenced(text: str) -> str:
+    """The text inside a code fence around all of it, each line where it was; else the text itself."""
+    fenced = _FENCED.fullmatch(text)
+    if fenced is None or _FENCE.search(fenced["inside"]):
+        return text
+    return "\n" * text.count("\n", 0, fenced.start("inside")) + fenced["inside"]
 
 
-def beginning(text: str) -> str:
-    """Enough of a script to know which one it is."""
-    return text if len(text) <= 60 else f"{text[:60]}..."
-
+_FENCE = re.compile(r"^[ \t]*```", re.MULTILINE)
+_FENCED = re.compile(r"\s*```[\w+.-]*[ \t]*\r?\n(?P<inside>.*)\n[ \t]*```\s*", re.DOTALL)
 
 # An object, perhaps after JSON5 comments, or a list of objects; "[cut] ..." is plain text.
 _MEANT_AS_JSON = re.compile(r"(?:\s|//[^\n]*\n|/\*.*?\*/)*(?:\{|\[\s*\{)", re.DOTALL)
-
-
-def _read_plain(text: str, defects: Defects) -> RawStory:
-    lines = text.strip().splitlines()
-    titled = bool(lines) and lines[0].startswith("#")
-    fields: dict[str, Any] = {"story_name": lines[0].lstrip("#").strip()} if titled else {}
-    cast, lines = _plain_cast(lines[titled:], defects)
-    if cast:
-        fields["cast"] = cast
-    scenes = _DASHES.split("\n".join(lines))
-    if len(scenes) > 1 and not scenes[0].strip():  # a line --- before the first shot starts the first scene
-        del scenes[0]
-    return RawStory(fields, [_plain_scene(scene, f"scene {n}", defects) for n, scene in enumerate(scenes, 1)])
-
-
-def _plain_cast(lines: list[str], defects: Defects) -> tuple[dict[str, Any], list[str]]:
-    """The cast that stands before the first shot, and the lines behind it."""
-    entries: list[str] = []
-    first_shot, blank = 0, True
-    for first_shot, line in enumerate(lines):  # noqa: B007
-        text = line.strip()
-        if text.startswith("@"):
-            entries.append(text)
-        elif text and (blank or _DASHES.match(line)):
-            break
-        elif text:
-            entries[-1] += f" {text}"
-        blank = not text
-    else:
-        first_shot = len(lines)
-    cast: dict[str, Any] = {}
-    for entry in entries:
-        told = _CHARACTER.fullmatch(entry)
-        if not told:
-            defects.add("cast", "@Name: description, or @Name [reference, ...]: description", entry)
-        elif told["name"] in cast:
-            defects.add("cast", "each name once", told["name"])
-        else:
-            cast[told["name"]] = {"description": told["description"]}
-            if told["references"] is not None:
-                names = [name.strip() for name in told["references"].split(",")]
-                cast[told["name"]]["references"] = names
-    return cast, lines[first_shot:]
-
-
-_DASHES = re.compile(r"^[ \t]*-{3,}[ \t]*$", re.MULTILINE)
-_CHARACTER = re.compile(
-    r"@\s*(?P<name>[^:：\[\]]+?)\s*(?:\[(?P<references>[^\]]*)\]\s*)?[:：]\s*(?P<description>\S.*)"
-)
-
-
-def _plain_scene(text: str, place: str, defects: Defects) -> RawScene:
-    paragraphs = [" ".join(p.split()) for p in re.split(r"\n\s*\n", text) if p.strip()]
-    if not paragraphs:
-        defects.add(place, "at least one shot", None)
-    shots = []
-    for number, paragraph in enumerate(paragraphs, 1):
-        if _CHARACTER.fullmatch(paragraph):
-            defects.add(f"{place}, shot {number}", "the cast before the first shot", paragraph)
-        tag = re.match(r"\[([^\]]*)\]?\s*", paragraph)
-        told = [word.strip().lower() for word in tag[1].split(",")] if tag else []
-        as_written = told[-1:] == ["as written"]
-        if (told[:-1] if as_written else told) not in ([], ["cut"], ["continue"]):
-            defects.add(f"{place}, shot {number}, cut", "[cut] or [continue]", ", ".join(told))
-        shot = {"prompt": paragraph[tag.end() if tag else 0 :], "cut": "continue" not in told}
-        shots.append({**shot, "as_written": True} if as_written else shot)
-    return RawScene({}, shots)
 
 
 def _read_json(text: str, defects: Defects) -> RawStory:

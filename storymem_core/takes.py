@@ -108,5 +108,7 @@ def check_kept_in_script(outline: Outline, shot_ids: Collection[str]) -> None:
                 f"shot {asked['shot_id']!r} is locked, and the script does not have it any more",
                 value=asked["prompt"],
                 remedy="Without an id of its own a shot with another prompt is another: bring the prompt "
-                "back, or unlock the shot in Story Project.",
+                f"back, or give the shot this id in the script ([cut, id: {asked['shot_id']}] or "
+                f"[continue, id: {asked['shot_id']}] before its prompt; in JSON its field id), or unlock it "
+                "in Story Project.",
             )

@@ -169,6 +169,64 @@ def test_plain_text_tells_the_cast_before_the_first_shot():
     ]
 
 
+@pytest.mark.parametrize(
+    ("tag", "told"),
+    [
+        ("[cut, id: Harbour_2]", (True, False, "Harbour_2")),
+        ("[Continue,ID:b.1]", (False, False, "b.1")),
+        ("[continue, as written, id: é-1]", (False, True, "é-1")),
+        ("[id: 海, as written, continue]", (False, True, "海")),
+        ("[id: a]", (True, False, "a")),
+        ("[continue，id：\n a]", (False, False, "a")),
+    ],
+)
+def test_plain_text_gives_a_shot_an_id(tag, told):
+    script = parse(f"A.\n\n{tag} Mira waits.")
+    shot = script.shots[1]
+    assert (shot.cut, shot.as_written, shot.id, shot.prompt) == (*told, "Mira waits.")
+    assert parse(dumps(script)) == script
+
+
+def test_a_shot_with_an_id_keeps_it_and_its_seed_when_its_prompt_changes():
+    made = parse("A desc.").shots[0].id
+    before, after, edited = (
+        plan(parse(text)) for text in ("A desc.", "A desk.", f"[cut, id: {made}] A desk.")
+    )
+    assert (edited[0].id, edited[0].seed) == (before[0].id, before[0].seed)
+    assert after[0].seed != before[0].seed
+
+
+@pytest.mark.parametrize("text", ["# Ink\n\nA desk.\n\n[continue] A pen.", scenes({"video_prompts": ["A"]})])
+@pytest.mark.parametrize("fence", ["```\n{}\n```", "\n ```json \n{}\n ```\n\n", "```text\r\n{}\n```"])
+def test_a_code_fence_around_the_script_is_left_aside(text, fence):
+    assert parse(fence.format(text)) == parse(text)
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "A sign reads [closed]. She turns [slowly] away.",
+        "She will [not] cut; the director says: continue, as written.",
+        "A fox. [cut to a lake, mirrored]",
+        "7 birds, 1984.",
+        "1984",
+        "#1 of the race\n#2 behind it.",
+        "小红走开，海报上写着【禁止入内】——她停下。",
+        "——她说：走吧。",
+        "— Hello, says the fox.",
+        "- a fox - a lake",
+        "Лиса бежит.",
+        "สุนัขจิ้งจอกวิ่ง",
+        "A **red** fox, a `blue` hat, {snow}.",
+        "*Whispering* wind_in_trees = calm.",
+        "The crowd...",
+    ],
+)
+def test_a_prompt_may_be_written_in_any_way(prompt):
+    (shot,) = parse(f"# Ink\n\n[cut] {prompt}").shots
+    assert (shot.prompt, shot.cut) == (" ".join(prompt.split()), True)
+
+
 def test_a_cast_in_json():
     cast = {"Mira": {"description": "a girl", "references": ["m"], "age": 9}, "Tom": {"description": "a man"}}
     shots = [{"prompt": "Mira and Tom.", "as_written": True}, {"prompt": "Tom."}]

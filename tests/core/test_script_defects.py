@@ -1,6 +1,8 @@
 """Scripts that cannot be told: every defect is named, by scene, shot and field."""
 
+import contextlib
 import json
+import re
 
 import pytest
 
@@ -146,9 +148,15 @@ def test_an_id_is_used_once():
         ("A\n\n[cut]\n\nB", "scene 1, shot 2, prompt: expected text that is not blank"),
         (
             "A\n---\nB\n\n[contiune] C",
-            "scene 2, shot 2, cut: expected \\[cut\\] or \\[continue\\], got 'contiune'",
+            "scene 2, shot 2, cut: expected \\[cut\\] or \\[continue\\], .* got 'contiune'",
         ),
         ("A\n\n[continue, as wirtten] B", r"shot 2, cut: expected .* got 'continue, as wirtten'"),
+        ("A\n\n[continue, cut] B", r"shot 2, cut: expected .* got 'continue, cut'"),
+        ("[cut, id: a, id: b] A", r"shot 1, cut: expected .* got 'cut, id: a, id: b'"),
+        ("[cut, harbour] A", r"shot 1, cut: expected .* id: harbour\], got 'cut, harbour'"),
+        ("[cut, id: ../a] A", "shot 1, id: expected 1 to 64 letters, digits .* got '../a'"),
+        ("[cut, id:] A", "shot 1, id: expected 1 to 64 letters, digits .* got ''"),
+        ("[id: a] A\n---\n[id: a] B", "scene 2, shot 1, id: expected another id than scene 1, shot 1 has"),
         ("@Mira a girl\n\nA", "cast: expected @Name: description, .* got '@Mira a girl'"),
         ("@Mira:\n\nA", "cast: expected @Name: description"),
         ("@Mira: a girl\n@Mira: a boy\n\nA", "cast: expected each name once, got 'Mira'"),
@@ -161,6 +169,56 @@ def test_an_id_is_used_once():
 def test_plain_text_with_a_defect(text, defect):
     with pytest.raises(StoryMemError, match=defect):
         parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "defect"),
+    [
+        ("Here is your script:\n\n```json\n{}\n```", r"shot 2: expected the script alone, .* got '```json'"),
+        ("Here it is:\n```\nA fox.\n```", "shot 1: expected the script alone, .* got '```'"),
+        ("```json\n{}", "shot 1: expected the script alone"),
+        ("```\nA.\n```\nor\n```\nB.\n```", "shot 1: expected the script alone"),
+        ("`A fox.`", "shot 1: expected the script alone"),
+        ("Here is your script:\n{scenes: []}", "shot 1: expected JSON alone, .* got '{scenes: "),
+        ('Here is your script: {\n"scenes": []}', "shot 1: expected JSON alone, .* got '{'"),
+        ('Here it is:\n\n[\n {"scenes": []}]', r"shot 2: expected JSON alone, .* got '\['"),
+        ("# Ink\n\n## Scene 1\n\nA.", "shot 1: expected # only in the first line, .* got '## Scene 1'"),
+        ("# Ink\n\nA.\n#Scene 2\nB.", "shot 1: expected # only in the first line, .* got '#Scene 2'"),
+        ("@Mira: a girl\n# Harbour\n\nA.", "cast: expected # only in the first line, .* got '# Harbour'"),
+        ("@Mira: a girl\n\n# Harbour\n\nA.", "shot 1: expected # only in the first line"),
+        (
+            "A.\n\n**Shot 2:** [continue] B.",
+            r"shot 2: expected a prompt without \*\* before it; .* got '\*\*Sh",
+        ),
+        ("A.\n\n[continue] **B.**", r"shot 2: expected a prompt without \*\* before it"),
+        ("A.\n\n【继续】小红走开。", "shot 2: expected \\[ \\] around a tag, .* got '【继续】小红走开。'"),
+        ("A.\n\n［continue］ B.", "shot 2: expected \\[ \\] around a tag"),
+        ("A.\n\n——\n\nB.", "shot 2: expected a line --- where a scene starts, got '——'"),
+        ("A.\n___\nB.", "shot 1: expected a line --- where a scene starts, got '___'"),
+        ("A.\n\n* * *\n\nB.", "shot 2: expected a line --- where a scene starts"),
+        ("A.\n\n--- Scene 2 ---\n\nB.", "shot 2: expected a line --- where a scene starts"),
+        ("A.\n\n[continue] ...", "shot 2: expected words, or a line ---"),
+        ("A.\n\n—", "shot 2: expected words, or a line ---"),
+        (
+            "[cut] A.\n[continue] B.\n[cut] C.",
+            r"shot 1: expected one tag at the start .* got '\[continue\] B\.'",
+        ),
+        ("Shot 1: [ Continue, as written ] A.", "shot 1: expected one tag at the start"),
+        ("第二镜 【cut】 A.", "shot 1: expected one tag at the start"),
+        ("[cut] [as written] A.", "shot 1: expected one tag at the start"),
+        ("[cut] [id: harbour] A.", r"shot 1: expected one tag at the start .* got '\[id: harbour\] A\.'"),
+        ("A.\n[id: b] B.", "shot 1: expected one tag at the start"),
+        ("@Mira: a girl\n[cut] Mira waits.\n\nA.", "cast: expected one tag at the start"),
+    ],
+)
+def test_text_pasted_in_another_form_is_told_not_taken_for_prompts(text, defect):
+    (told,) = defects(text)
+    assert re.match(f"(scene 1, )?{defect}", told)
+
+
+def test_an_error_inside_a_code_fence_names_the_line_of_the_whole_text():
+    with pytest.raises(StoryMemError, match="line 4, column 25"):
+        parse('\n```json\n{"scenes":\n [{"video_prompts": ["A"\n```')
 
 
 @pytest.mark.parametrize(
@@ -210,3 +268,9 @@ def test_errors_are_short_whatever_the_script():
     with pytest.raises(StoryMemError) as caught:
         parse(scenes({"video_prompts": ["A" * 10_000], "cut": ["x" * 10_000]}))
     assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("piece", ["[cut,", "[", "【", '{"', "- ", "```\n", "\n[ ", "#"])
+def test_a_long_text_of_nothing_but_marks_does_not_hang(piece):
+    with contextlib.suppress(StoryMemError):
+        parse("A." + piece * 100_000)

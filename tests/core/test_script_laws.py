@@ -96,11 +96,12 @@ def test_a_round_trip_changes_nothing(story, own_ids, random):
 
 
 @no_clock
-@given(plain_texts)
-def test_plain_text_makes_the_same_round_trip(paragraphs):
-    script = parse("\n\n".join(["# Ink", "@Mira [m 1, m 2]: a girl\nin red", *paragraphs]))
+@given(plain_texts, st.lists(ids, unique=True, max_size=4))
+def test_plain_text_makes_the_same_round_trip(paragraphs, own_ids):
+    named = [f"[continue, id: {own_id}] Rain." for own_id in own_ids]
+    script = parse("\n\n".join(["# Ink", "@Mira [m 1, m 2]: a girl\nin red", *paragraphs, *named]))
     assert parse(dumps(script)) == script
-    assert len(script.shots) == len(paragraphs)
+    assert [shot.id for shot in script.shots[len(paragraphs) :]] == own_ids
 
 
 @no_clock
@@ -136,7 +137,7 @@ def test_moving_shots_changes_no_seed(prompts, random):
 
 
 @no_clock
-@given(st.text(max_size=60) | st.text("{}[]@\"':,/*\\#-\n tTcu0", max_size=30))
+@given(st.text(max_size=60) | st.text("{}[]@\"':,/*\\#-`_【】\n tTcu0", max_size=30))
 def test_any_text_is_a_script_or_a_storymem_error(text):
     try:
         script = parse(text)

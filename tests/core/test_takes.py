@@ -68,6 +68,7 @@ def test_a_locked_shot_may_not_leave_the_script_unnoticed():
     ) as error:
         check_kept_in_script(outline, {"a", "c"})
     assert error.value.value == "The b."
+    assert "[cut, id: b] or [continue, id: b] before its prompt" in error.value.remedy
     check_kept_in_script(outline.decided("b", locked=False), {"a"})
 
 
