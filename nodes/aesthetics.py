@@ -30,9 +30,10 @@ class StoryMemAestheticFilter(io.ComfyNode):
                     "min_score",
                     default=0.0,
                     min=0.0,
-                    max=100.0,
+                    max=aesthetics.HIGHEST,
                     step=0.05,
-                    tooltip="Frames below it never enter the memory. 0: the scorer's own threshold.",
+                    tooltip="Frames below it never enter the memory. technical-quality scores from 0 to 1. "
+                    "0: the scorer's own threshold.",
                 ),
                 io.Image.Input("images", optional=True, tooltip="Frames to filter here and now."),
             ],

@@ -8,6 +8,7 @@ from comfy_api.latest import io
 
 from ..storymem_core import embedders
 from ..storymem_core.host import files
+from ..storymem_core.host.lora import log_doubts
 from ..storymem_core.host.memory import give_memory
 from ..storymem_core.memory import MemoryBank
 from ..storymem_core.memory_frame import CROP
@@ -146,6 +147,7 @@ class StoryMemApplyMemory(io.ComfyNode):
     @named_errors
     def execute(cls, model, vae, memory, latent, spacing, seed) -> io.NodeOutput:
         frames = memory_pictures(memory)
+        log_doubts({None: model}, memory=len(frames), spacing=spacing)
         (patched,) = give_memory((model,), vae, frames, latent["samples"], seed=seed, spacing=spacing)
         return io.NodeOutput(patched, ui=frames_preview([frame.pixels for frame in frames], cls))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ..storymem_core.host.conditioning import condition_shot
+from ..storymem_core.host.lora import log_doubts
 from ..storymem_core.host.memory import give_memory
 from ..storymem_core.host.sampling import sample
 from ..storymem_core.remember import memory_pictures
@@ -73,6 +74,9 @@ class StoryMemM2VSampler(io.ComfyNode):
             end=None if end_image is None else end_image[:1],
         )  # fmt: skip
         frames = memory_pictures(memory)
+        experts = {"high": high_noise_model, "low": low_noise_model}
+        overlap = None if start_frames is None else len(start_frames)
+        log_doubts(experts, memory=len(frames), spacing=spacing, overlap=overlap)
         high, low = give_memory(
             (high_noise_model, low_noise_model), vae, frames, latent["samples"], seed=seed, spacing=spacing
         )

@@ -14,6 +14,7 @@ from ..storymem_core.extra_lora import NONE
 from ..storymem_core.host import files
 from ..storymem_core.references import ALL
 from ..storymem_core.sampling import T2V
+from ..storymem_core.steps import Step
 from .common import (
     CATEGORY,
     EmbedderSocket,
@@ -123,7 +124,8 @@ def edits_input() -> io.Input:
         default="",
         optional=True,
         tooltip="Edits of the memory for the whole story, a line each: pin hero · drop 2:57 (frame 57 of shot 2) · cap 2. "
-        "See Memory Edit; only shots that see another memory are made again.",
+        "See Memory Edit. Only shots that see another memory are made again; a shot that a chosen take, keep or lock holds stays "
+        "until redo or unlock in Story Project.",
     )
 
 
@@ -191,6 +193,7 @@ class StoryMemShot(io.ComfyNode):
                 ),
                 MemorySocket.Output(display_name="memory", tooltip="The memory after this shot."),
             ],
+            hidden=[io.Hidden.dynprompt, io.Hidden.unique_id],
             is_output_node=True,
         )
 
@@ -198,7 +201,12 @@ class StoryMemShot(io.ComfyNode):
     @named_errors
     def execute(cls, **inputs: Any) -> io.NodeOutput:
         story, memory = chain.add_shot(files.output_root(), **inputs)
-        return io.NodeOutput(story, memory, ui=frames_preview(chain.glimpse(story), cls))
+        shown: dict[str, Any] = frames_preview(chain.glimpse(story), cls)
+        own = cls.hidden.unique_id
+        # A loop's shots show what they have on the loop's node, where its own report must stay.
+        if cls.hidden.dynprompt.get_display_node_id(own) == own:
+            shown["text"] = (chain.told(story),)
+        return io.NodeOutput(story, memory, ui=shown)
 
     @classmethod
     def fingerprint_inputs(cls, **_: object) -> float:
@@ -251,7 +259,7 @@ class StoryMemStoryLoop(io.ComfyNode):
                     default="",
                     optional=True,
                     tooltip="Which of the script's shots are made: numbers, ids or ranges with commas, such as 1,3-5. Empty makes all; the others "
-                    "are left out of the film and of the memory.",
+                    "are left out of the film and of the memory. Numbers in memory_edits stay those of the whole script.",
                 ),
                 io.Boolean.Input(
                     "draft",
@@ -278,7 +286,8 @@ class StoryMemStoryLoop(io.ComfyNode):
     @classmethod
     @named_errors
     def execute(cls, fps: float, crossfade: int, colour_match: int = 0, **inputs: Any) -> io.NodeOutput:
-        steps = chain.loop(files.output_root(), fps=fps, crossfade=crossfade, **inputs)
+        planned = chain.loop(files.output_root(), fps=fps, crossfade=crossfade, **inputs)
+        steps = planned.steps
         # The sub-graph's nodes take links, not values: a model passed as a value would defeat the cache.
         links = cls.hidden.dynprompt.get_node(cls.hidden.unique_id)["inputs"]
         graph = GraphBuilder()
@@ -293,8 +302,9 @@ class StoryMemStoryLoop(io.ComfyNode):
             before = {"story": shot.out(0)}
         stitched = {"fps": fps, "crossfade": crossfade, "colour_match": colour_match}
         film = graph.node("StoryMemShotStitch", "film", **before, **stitched)
-        lines = [_line(number, step.widgets) for number, step in enumerate(steps, 1)]
-        shown = ui.PreviewText("\n".join([*_draft(inputs, steps[0].widgets), *lines]))
+        doubts = [f"warning: {doubt}" for doubt in planned.doubts]
+        draft = _draft(inputs, steps[0].widgets)
+        shown = ui.PreviewText("\n".join([*doubts, *draft, *map(_line, steps)]))
         return io.NodeOutput(film.out(0), shot.out(0), shot.out(1), expand=graph.finalize(), ui=shown)
 
     @classmethod
@@ -306,9 +316,14 @@ def _draft(inputs: Mapping[str, Any], shot: Mapping[str, Any]) -> list[str]:
     return [f"draft: {shot['width']}x{shot['height']}, {shot['steps']} steps"] if inputs.get("draft") else []
 
 
-def _line(number: int, shot: Mapping[str, Any]) -> str:
+def _line(step: Step) -> str:
+    shot = step.widgets
     start = "cut" if shot["cut"] else "continued"
-    return f"{number}. scene {shot['scene']}, {start}, {shot['length']} frames, seed {shot['seed']}: {shot['prompt']}"
+    kept = f" ({step.kept})" if step.kept else ""
+    return (
+        f"{step.number}. scene {shot['scene']}, {start}, {shot['length']} frames, seed {shot['seed']}{kept}: "
+        f"{shot['prompt']}"
+    )
 
 
 NODES = [StoryMemShot, StoryMemStoryLoop]

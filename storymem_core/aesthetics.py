@@ -70,6 +70,8 @@ class TechnicalQuality:
 
 
 NAMES = {TechnicalQuality.name: TechnicalQuality}
+HIGHEST = max(scorer.scale[1] for scorer in NAMES.values())
+"""The highest score that any of them gives."""
 
 
 def get(name: str = TechnicalQuality.name) -> Scorer:

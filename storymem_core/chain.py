@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from torch import Tensor
@@ -22,7 +23,7 @@ from .host.memory import T2V_CHANNELS, input_channels
 from .memory import MemoryBank
 from .project import Project, StoredMemory, Story, output_folder
 from .references import ALL as ALL_REFERENCES
-from .references import from_text, of_shots
+from .references import from_text, of_shots, seen_by
 from .remember import as_bank
 from .sampling import T2V
 from .script import Script, dumps, take_seed
@@ -30,9 +31,18 @@ from .shot import Choice, Models, Settings
 from .shot_list import chosen
 from .shot_loras import with_loras
 from .shot_record import digest
+from .shot_states import kept
 from .steps import Step, asked, check_images, check_loras, step
 from .story import ShotPlan, mode, plan
-from .takes import check_kept_in_script, check_locked
+from .takes import check_kept_in_script, check_locked, check_place
+
+
+class Planned(NamedTuple):
+    """A script as the loop makes it."""
+
+    steps: tuple[Step, ...]
+    doubts: tuple[str, ...]
+    """What is suspicious about the LoRAs of its shots, each said once, for people."""
 
 
 def loop(
@@ -65,13 +75,13 @@ def loop(
     draft_steps: int = drafts.STEPS,
     story: Story | None = None,
     **settings: Any,
-) -> list[Step]:
+) -> Planned:
     """Every shot of a script as a step of the loop; all that can be known to be wrong is told here.
 
     Args:
         root: the host's output folder.
         fps, crossfade: of the film.
-        memory_edits: see story_edits.
+        memory_edits: see story_edits; numbers are those of the whole script, behind the shots of `story`.
         only: which of the script's are made, see shot_list; all if blank.
         draft: make the film's draft in its place, in at most `draft_steps` steps.
         story: the story that the script goes on with; it brings its folder, memory and end.
@@ -95,7 +105,10 @@ def loop(
     given, ids = asked_before(story), [planned.id for planned in script.shots]
     check_ids(given, ids)
     bank = as_bank(memory) if story is None or before is None else story.memory().load()
-    memory_edits = story_edits.for_story(memory_edits, [*(told["shot_id"] for told in given), *ids], bank)
+    everywhere = [shot.id for shot in whole.shots]
+    memory_edits = story_edits.for_story(
+        memory_edits, [*(told["shot_id"] for told in given), *everywhere], bank
+    )
     bank = story_edits.seen_by_next(bank, memory_edits, {})
     shots = plan(
         script,
@@ -126,13 +139,23 @@ def loop(
         check_images(planned)
         shot.check(planned, models(planned), Settings(**widgets), choice, bank)
     check_loras(shots, models)
+    doubts = (
+        doubt
+        for planned in shots
+        for doubt in shot.doubts(
+            models(planned), planned, settings["spacing"], sees_memory=_sees_memory(planned, shots, bank)
+        )
+    )
     folder = output_folder(root, project or script.name) if story is None else Path(story.folder)
     project = drafts.project_name(project or script.name, draft)
     shared = {"project": project, "overlap": overlap, "keyframes": keyframes, "memory_edits": memory_edits}
     steps = [
-        step(planned, {**widgets, **shared}, negative_prompt, first=planned is shots[0])
+        step(
+            planned, {**widgets, **shared}, negative_prompt,
+            first=planned is shots[0], number=everywhere.index(planned.id) + 1,
+        )
         for planned, widgets in zip(shots, own, strict=True)
-    ]
+    ]  # fmt: skip
     opened = Project.open(folder)
     if draft:  # in a folder that is the story's, though the film may not be begun
         opened = Project.open(output_folder(root, project))
@@ -142,8 +165,20 @@ def loop(
         check_locked(
             opened, outline, [planned.id for planned in shots], (settings["width"], settings["height"])
         )
-        opened.outlined(replace(outline, script=dumps(whole), shots=(*given, *map(asked, steps))))
-    return steps
+        told = [asked(one) for one in steps]
+        opened.outlined(replace(outline, script=dumps(whole), shots=(*given, *told)))
+        copies = opened.copies()
+    marked = [
+        one._replace(kept=kept(outline.of(shot["shot_id"]), shot, copies))
+        for one, shot in zip(steps, told, strict=True)
+    ]
+    return Planned(tuple(marked), tuple(dict.fromkeys(doubts)))
+
+
+def _sees_memory(planned: ShotPlan, shots: Sequence[ShotPlan], bank: MemoryBank) -> bool:
+    """Whether there is memory before a shot, as far as is known before the shots are made."""
+    later = planned is not shots[0]
+    return planned.mode != "t2v" and (later or bool(seen_by(bank, planned.references).frames))
 
 
 def add_shot(
@@ -195,10 +230,12 @@ def add_shot(
         The story with this shot, and the memory after it: handles, no frames.
 
     Raises:
-        StoryMemError: see `shot.make`; an earlier shot's id; another memory or start frames beside a story
+        StoryMemError: see `shot.make`; an earlier shot's id; no id, at the place of a locked shot of another
+            prompt; another memory or start frames beside a story
             with shots, see `going_on.last_shot`; and another run works in the same folder.
     """
     number = 1 if story is None else len(story.keys) + 1
+    by_place = not shot_id
     shot_id = shot_id or f"shot-{number}"
     with at_node(f"StoryMemShot, shot {number} ({shot_id})"):
         opened = Project.open(output_folder(root, project)) if story is None else Project.there(story.folder)
@@ -217,6 +254,8 @@ def add_shot(
             seen = story_edits.seen_by_next(seen, memory_edits, opened.given(story.keys))
         outline = opened.outline()
         check_locked(opened, outline, [shot_id], (own.width, own.height))
+        if by_place:
+            check_place(opened, outline, shot_id, prompt)
         decision = outline.of(shot_id)
         images = shot_images.given(
             before, cut=cut, overlap=overlap, size=(own.width, own.height),
@@ -251,6 +290,16 @@ def glimpse(story: Story, frames: int = 4) -> list[np.ndarray]:
     """A few frames of the newest shot, evenly over what the film shows of it: uint8 [H, W, 3] each."""
     newest = Project.there(story.folder).stored(story.keys[-1])
     return [*newest.pick(sorted({round(i) for i in np.linspace(newest.dropped, newest.count - 1, frames)}))]
+
+
+def told(story: Story) -> str:
+    """What there is to say of the newest shot: what is suspicious, its take, whether it was made."""
+    newest = Project.there(story.folder).stored(story.keys[-1])
+    stale = ", ".join(story.stale[-1])
+    how = "found stored" if story.reused[-1] else "made"
+    stays = [f"it stays as it is, though changed: {stale}; Story Project can let it be made anew"]
+    doubts = [f"warning: {doubt}" for doubt in newest.row.get("doubts", ())]
+    return "\n".join([*doubts, f"{newest.id}: take {newest.take}, {how}", *(stays if stale else ())])
 
 
 def _mode(

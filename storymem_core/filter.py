@@ -8,6 +8,7 @@ from torch import Tensor
 
 from . import aesthetics
 from .aesthetics import Scorer
+from .errors import StoryMemError
 
 
 @dataclass(frozen=True)
@@ -28,9 +29,16 @@ def create(name: str, min_score: float = 0.0) -> Filter:
     """A filter by the scorer of this name; a min_score of 0 stands for the scorer's own threshold.
 
     Raises:
-        StoryMemError: no scorer has this name.
+        StoryMemError: no scorer has this name, or its scale ends below the score.
     """
     scorer = aesthetics.get(name)
+    low, high = scorer.scale
+    if min_score > high:
+        raise StoryMemError(
+            f"{name} scores frames from {low:g} to {high:g}, so no frame would pass",
+            value=min_score,
+            remedy=f"Use 0 for its own threshold of {scorer.threshold:g}. The paper's 3.0 is of HPSv3.",
+        )
     return Filter(scorer, min_score or scorer.threshold)
 
 

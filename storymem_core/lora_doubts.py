@@ -32,5 +32,15 @@ def warnings(
         )
     trained_with = report.get("spacing")
     if spacing is not None and trained_with is not None and trained_with != spacing:
-        found.append(f"{file} was trained with the spacing {trained_with:g}; this shot's is {spacing:g}")
+        found.append(f"{file} was trained with the spacing {trained_with:g}, and {spacing:g} is set")
     return tuple(found)
+
+
+def missing(expert: str | None = None) -> str:
+    """That a model has no M2V LoRA and sees memory, for people.
+
+    Args:
+        expert: "high" or "low"; None where it is not known.
+    """
+    model = f"the {expert}-noise model" if expert else "this model"
+    return f"no M2V LoRA on {model}, so it cannot read memory: load one by StoryMem M2V LoRA"

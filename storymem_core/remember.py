@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -23,6 +24,11 @@ from .references import REFERENCE
 
 _BATCH = 16
 """Frames that are turned into floats at once: a shot of 81 frames would otherwise cost 400 MB."""
+
+
+_NOTHING = "no frame of this shot entered the memory"
+
+log = logging.getLogger(__name__)
 
 
 class Remembered(NamedTuple):
@@ -54,8 +60,15 @@ class Remembered(NamedTuple):
             f"frame {self.first + rejected.index}: {rejected.reason}" for rejected in self.selection.rejected
         ]
         if not self.kept:
-            lines.insert(0, "no frame of this shot entered the memory")
+            lines[:0] = self.doubts or (_NOTHING,)
         return "\n".join(lines)
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """That the filter let no frame pass, for people; empty if it did."""
+        # A scan keeps the first frame that the filter lets pass: without a filter it is never empty.
+        none_passed = bool(self.selection.rejected) and not self.selection.kept
+        return (f"{_NOTHING}: the filter kept out every one",) if none_passed else ()
 
 
 def remember(
@@ -105,7 +118,10 @@ def remember(
         for keyframe in selection.kept
     ]
     after = update(bank, candidates, threshold)
-    return Remembered(after.bank, after.kept, selection, after, first)
+    remembered = Remembered(after.bank, after.kept, selection, after, first)
+    for doubt in remembered.doubts:
+        log.warning("shot %s: %s", shot, doubt)
+    return remembered
 
 
 def _score(filter: Filter, frames: np.ndarray, index: int) -> float:

@@ -24,7 +24,6 @@ from .frames import latent_frames
 from .host import conditioning, fingerprint, lora, prompt, sampling, vae
 from .host.memory import I2V_CHANNELS, T2V_CHANNELS, give_memory, input_channels, kind
 from .host.vae import check_vae
-from .lora_doubts import warnings
 from .memory import MemoryBank, quantise
 from .outline import FIRST_TAKE, Decision
 from .positions import memory_positions, temporal_positions
@@ -120,9 +119,10 @@ def make(
         return found, True
     changed = project.changes(plan.id, made_of)
     log.info("shot %s is made: %s", plan.id, "new" if changed is None else f"changed: {', '.join(changed)}")
-    for doubt in doubts(models, plan, settings.spacing):
-        log.warning("shot %s: %s", plan.id, doubt)
     watch, seen = Stopwatch(), seen_by(memory, plan.references)
+    doubted = doubts(models, plan, settings.spacing, sees_memory=bool(seen.frames))
+    for doubt in doubted:
+        log.warning("shot %s: %s", plan.id, doubt)
     frames = render(plan, models, settings, seen, images, watch)
     with watch("keyframes"):
         after = remember(
@@ -135,6 +135,7 @@ def make(
         "lora": loras(models),
         "models": {part: made_of[f"models.{part}"] for part in ("high", "low", "vae", "clip")},
         "changed": list(changed or ()),
+        "doubts": [*doubted, *after.doubts],
         "seconds": watch.seconds,
     }
     return Standing(project.store(project.key(made_of), made_of, row, frames, memory, after.keyframes)), False
@@ -231,14 +232,26 @@ def loras(models: Models) -> dict[str, Any] | None:
     return notes if any(notes.values()) else None
 
 
-def doubts(models: Models, plan: ShotPlan, spacing: float) -> list[str]:
-    """LoRAs that seem to be made for the other expert, or for another overlap or spacing than this shot's."""
-    return [
+def doubts(models: Models, plan: ShotPlan, spacing: float, *, sees_memory: bool) -> tuple[str, ...]:
+    """What is suspicious about the LoRAs of a shot: none where it sees memory, or one that seems to be made
+    for the other expert, or for another overlap or spacing than this shot's.
+
+    Args:
+        models: with the shot's own LoRA, or without.
+        sees_memory: there is memory before the shot.
+    """
+    return tuple(
         doubt
-        for expert, notes in (loras(models) or {}).items()
-        for note in notes
-        for doubt in warnings(note, expert=expert, overlap=plan.given or None, spacing=spacing)
-    ]
+        for expert, model in (("high", models.high), ("low", models.low))
+        for doubt in lora.doubts(
+            model,
+            # A LoRA that the shot has of its own may be the one that reads memory.
+            sees_memory=sees_memory and not (plan.lora and getattr(plan.lora, expert)),
+            expert=expert,
+            overlap=plan.given or None,
+            spacing=spacing,
+        )
+    )
 
 
 class Stopwatch:

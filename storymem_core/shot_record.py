@@ -78,6 +78,7 @@ def told_of(
         "memory": [told(frame) for frame in seen.frames],
         "keyframes": [told(frame) for frame in after.kept],
         "selection": after.report.splitlines(),
+        "doubts": list(after.doubts),
     }
 
 

@@ -91,6 +91,23 @@ def report(name: str, states: Sequence[ShotState]) -> str:
     return "\n".join([f"{name}: {made} of {len(states)} shots made", *lines])
 
 
+KEPT = "kept by a chosen take or by keep, redo it in Story Project to make it anew"
+LOCKED = "locked, unlock it in Story Project to make it anew"
+
+
+def kept(decision: Decision, asked: Mapping[str, Any], copies: Iterable[StoredShot]) -> str:
+    """Why the next run leaves a shot as it is whatever it would remember, for people; "" if it does not.
+
+    Args:
+        asked: the shot, as the outline keeps it.
+        copies: all that are stored, by their records.
+    """
+    held = next((copy for copy in copies if copy.key == decision.held), None)
+    if held is None or decision.locked:
+        return LOCKED if decision.locked else ""
+    return "" if _changed(held, asked) else KEPT
+
+
 def _state(
     project: Project,
     asked: Mapping[str, Any],

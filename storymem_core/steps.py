@@ -32,6 +32,10 @@ class Step(NamedTuple):
     """Each socket of the shot -> the loop's input that feeds it."""
     images: Mapping[str, str] = MappingProxyType({})
     """Each socket of the shot that an image of the host's input folder feeds -> its file."""
+    number: int = 1
+    """The shot's place in the whole script, from 1."""
+    kept: str = ""
+    """Why the shot stays as it is whatever the memory becomes, for people; "" if it does not."""
 
 
 def asked(step: Step) -> Mapping[str, Any]:
@@ -46,12 +50,15 @@ def asked(step: Step) -> Mapping[str, Any]:
     return {name: value for name, value in {**step.widgets, **images}.items() if name != "project"}
 
 
-def step(planned: ShotPlan, widgets: Mapping[str, Any], negative_prompt: str, *, first: bool) -> Step:
+def step(
+    planned: ShotPlan, widgets: Mapping[str, Any], negative_prompt: str, *, first: bool, number: int
+) -> Step:
     """A planned shot as a StoryMemShot.
 
     Args:
         widgets: those that do not come from the plan.
         negative_prompt: the story's.
+        number: the shot's place in the whole script, from 1.
     """
     own = planned.negative_prompt
     images = {name: getattr(planned, name) for name in shot_images.OWN}
@@ -75,6 +82,7 @@ def step(planned: ShotPlan, widgets: Mapping[str, Any], negative_prompt: str, *,
             **({name: name for name in _FIRST_SHOT} if first else {}),
         },
         {name: file for name, file in images.items() if file is not None},
+        number,
     )
 
 

@@ -93,6 +93,24 @@ def check_locked(
             )
 
 
+def check_place(project: Project, outline: Outline, shot_id: str, prompt: str) -> None:
+    """Refuse a shot that has its id from its place alone, where a locked shot of another prompt has that id.
+
+    Raises:
+        StoryMemError: it is so; or the locked copy is gone or damaged.
+    """
+    decision = outline.of(shot_id)
+    held = held_copy(project, shot_id, decision) if decision.locked else None
+    if held is not None and held.row.get("prompt", prompt) != prompt:
+        raise StoryMemError(
+            f"this shot is {shot_id!r} by its place, and so is a locked shot with another prompt, "
+            f"{held.row['prompt']!r}",
+            value=prompt,
+            remedy=f"Give this shot a shot_id: {shot_id} if it is the locked one, a new name if it is not "
+            f"(then {shot_id} goes into the shot_id of the locked one). Or unlock it in Story Project.",
+        )
+
+
 def check_kept_in_script(outline: Outline, shot_ids: Collection[str]) -> None:
     """Refuse a script from which a locked shot is gone: it may have been edited, and would be made again.
 

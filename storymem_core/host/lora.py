@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import uuid
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from comfy.weight_adapter.lora import LoRAAdapter
 
 from ..errors import StoryMemError
 from ..lora import LoraFile, Scaling, read
+from ..lora_doubts import missing, warnings
 from . import files
 
 REPORTS = "storymem_lora"
@@ -24,6 +26,11 @@ REPORTS = "storymem_lora"
 
 _OURS = "storymem"
 """Attribute of the host's adapters that `apply` made: `scaled` knows them by it, through all clones."""
+
+
+A14B_WIDTH = 5120
+"""Channels of Wan2.2 A14B, which reads memory by a LoRA alone. Smaller models may have been trained to read
+it with all their weights, as those of the small world were, and nothing on a model tells that."""
 
 
 class Applied(NamedTuple):
@@ -104,6 +111,43 @@ def scaled(model: ModelPatcher, factor: float) -> ModelPatcher:
 def reports(model: ModelPatcher) -> list[dict[str, Any]]:
     """What `apply` did to this model, oldest first."""
     return list(model.model_options.get(REPORTS, ()))
+
+
+def doubts(
+    model: ModelPatcher,
+    *,
+    sees_memory: bool,
+    expert: str | None = None,
+    overlap: int | None = None,
+    spacing: float | None = None,
+) -> tuple[str, ...]:
+    """What is suspicious about the LoRAs of one model, for people; empty if nothing is.
+
+    Args:
+        sees_memory: the model is given memory frames.
+        expert, overlap, spacing: see `lora_doubts.warnings`; None to leave them unchecked.
+    """
+    notes = reports(model)
+    if not notes and sees_memory and getattr(model.model.diffusion_model, "dim", 0) >= A14B_WIDTH:
+        return (missing(expert),)
+    return tuple(
+        doubt for note in notes for doubt in warnings(note, expert=expert, overlap=overlap, spacing=spacing)
+    )
+
+
+def log_doubts(
+    models: Mapping[str | None, ModelPatcher], *, memory: int, spacing: float, overlap: int | None = None
+) -> None:
+    """Warn in the log of LoRAs that do not fit.
+
+    Args:
+        models: by the expert that each is used as, None where it is not known.
+        memory: frames of memory that they see.
+        spacing, overlap: see `lora_doubts.warnings`.
+    """
+    for expert, model in models.items():
+        for doubt in doubts(model, sees_memory=memory > 0, expert=expert, overlap=overlap, spacing=spacing):
+            logging.warning("StoryMem: %s", doubt)
 
 
 _LAYER_PART = re.compile(

@@ -11,6 +11,7 @@ from benchmarks.photos import SCENES, photo, view
 from storymem_core import aesthetics
 from storymem_core.aesthetics import TechnicalQuality
 from storymem_core.errors import StoryMemError
+from storymem_core.filter import create
 
 RESULT = Path(calibrate_filter.__file__).parent / "results" / "calibrate_filter.json"
 
@@ -80,6 +81,14 @@ def test_every_choice_keeps_the_protocol():
         assert scorer.name == name and low <= scorer.threshold <= high
     with pytest.raises(StoryMemError, match="technical-quality"):
         aesthetics.get("beauty")
+
+
+def test_a_score_that_no_frame_can_reach_is_refused():
+    assert create("technical-quality", 1.0).min_score == aesthetics.HIGHEST == 1.0
+    assert create("technical-quality").min_score == aesthetics.get().threshold
+    with pytest.raises(StoryMemError, match="technical-quality scores frames from 0 to 1, so") as error:
+        create("technical-quality", 3.0)
+    assert error.value.value == 3.0
 
 
 @pytest.mark.parametrize(

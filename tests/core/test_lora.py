@@ -15,7 +15,7 @@ from torch import nn
 
 from storymem_core.errors import StoryMemError
 from storymem_core.lora import LoraReport, convert, read
-from storymem_core.lora_doubts import warnings
+from storymem_core.lora_doubts import missing, warnings
 
 RELEASED = "Wan2.2-MI2V-A14B/backbone_high_noise"
 
@@ -267,6 +267,11 @@ def test_warnings_name_what_does_not_fit():
     )
 
 
+def test_a_missing_lora_is_named_by_its_expert():
+    assert missing("high").startswith("no M2V LoRA on the high-noise model, so it cannot read memory")
+    assert missing().startswith("no M2V LoRA on this model, so")
+
+
 # What is no LoRA.
 
 
@@ -275,7 +280,7 @@ def test_a_warning_when_the_spacing_is_not_that_of_the_training():
     assert warnings(asdict(report), spacing=5.0) == warnings(asdict(report)) == ()
     assert warnings(asdict(replace(report, spacing=None)), spacing=1.0) == ()
     assert warnings(asdict(report), spacing=1.0) == (
-        "f.safetensors was trained with the spacing 5; this shot's is 1",
+        "f.safetensors was trained with the spacing 5, and 1 is set",
     )
 
 

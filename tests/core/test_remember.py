@@ -65,7 +65,19 @@ def test_the_filter_keeps_frames_out():
     assert "frame 0: score below the minimum" in after.report
     none = remember(MemoryBank(), frames, Pixels(), Filter(Brightness(), 0.9), shot="a")
     assert (none.kept, none.bank.frames) == ((), ())
-    assert none.report.startswith("no frame of this shot entered the memory")
+    assert none.report.startswith("no frame of this shot entered the memory: the filter kept out every one\n")
+
+
+def test_a_shot_of_which_the_filter_lets_nothing_pass_is_warned_of(caplog):
+    frames = noise(1, 2)
+    none = remember(MemoryBank(), frames, Pixels(), Filter(Brightness(), 0.9), shot="a")
+    assert none.doubts == ("no frame of this shot entered the memory: the filter kept out every one",)
+    assert [record.getMessage() for record in caplog.records] == [f"shot a: {none.doubts[0]}"]
+    caplog.clear()
+    some = remember(MemoryBank(), frames, Pixels(), Filter(Brightness(), 0.1), shot="a")
+    known = remember(some.bank, frames, Pixels(), None, shot="b")
+    assert known.kept == () and known.report.startswith("no frame of this shot entered the memory\n")
+    assert (some.doubts, known.doubts, caplog.records) == ((), (), [])
 
 
 def test_embeddings_are_made_once_in_batches():

@@ -16,7 +16,7 @@ from storymem_core.errors import StoryMemError
 from storymem_core.memory import MemoryBank
 from storymem_core.project import Project, Story
 from storymem_core.publish import publish
-from storymem_core.shot_states import look, so_far
+from storymem_core.shot_states import KEPT, LOCKED, kept, look, so_far
 from storymem_core.story_project import ACTIONS, act, use
 
 
@@ -77,6 +77,17 @@ def test_later_shots_are_stale_and_redone_or_kept_as_a_person_says(folder):
     do(folder, "take", "2", 1)
     do(folder, "redo", "all")
     assert run(folder).keys == first.keys  # each copy is stored still
+
+
+def test_what_a_decision_keeps_is_known_before_the_next_run(folder):
+    run(folder)
+    do(folder, "take", "2", 2)
+    do(folder, "lock", "4")
+    project = Project.open(folder)
+    outline, copies = project.outline(), project.copies()
+    assert [kept(outline.of(one["shot_id"]), one, copies) for one in SHOTS] == ["", "", KEPT, LOCKED]
+    others = [{**one, "prompt": "Another."} for one in SHOTS]
+    assert [kept(outline.of(one["shot_id"]), one, copies) for one in others] == ["", "", "", LOCKED]
 
 
 def test_an_edit_of_a_frame_that_a_take_did_not_give_keeps_nobody_from_looking(folder):

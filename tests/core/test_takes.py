@@ -8,7 +8,7 @@ from stories import Told, make, noise
 from storymem_core.errors import StoryMemError
 from storymem_core.outline import FIRST_TAKE, Decision, Outline
 from storymem_core.project import Project
-from storymem_core.takes import check_kept_in_script, check_locked, standing
+from storymem_core.takes import check_kept_in_script, check_locked, check_place, standing
 
 OLD, NEW = (Told("a", noise(n), extra={"memory": [f"m{n}"]}) for n in (1, 2))
 
@@ -70,6 +70,17 @@ def test_a_locked_shot_may_not_leave_the_script_unnoticed():
     assert error.value.value == "The b."
     assert "[cut, id: b] or [continue, id: b] before its prompt" in error.value.remedy
     check_kept_in_script(outline.decided("b", locked=False), {"a"})
+
+
+def test_a_shot_named_by_its_place_is_no_locked_one_of_another_prompt(project):
+    locked = make(project, Told("shot-2", noise(3), prompt="A fox."))
+    outline = Outline(decisions={"shot-2": Decision(held=locked.key, locked=True)})
+    check_place(project, outline, "shot-2", "A fox.")
+    check_place(project, outline, "shot-3", "A hare.")
+    check_place(project, outline.decided("shot-2", locked=False), "shot-2", "A hare.")
+    with pytest.raises(StoryMemError, match=r"locked shot with another prompt, 'A fox\.'.*shot_id") as error:
+        check_place(project, outline, "shot-2", "A hare.")
+    assert error.value.value == "A hare."
 
 
 def test_a_lock_of_another_size_is_told_before_any_work(project, old):

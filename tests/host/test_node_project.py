@@ -78,6 +78,23 @@ def test_a_shot_is_rolled_again_and_later_ones_are_a_persons_choice(parts, outpu
     assert column(output, "key") == first
 
 
+def test_the_loops_report_marks_what_a_decision_keeps(parts):
+    def marks():
+        (text,) = ask(parts)[0].ui["text"]
+        return [line.partition(": ")[0].partition("seed ")[2] for line in text.split("\n")]
+
+    tell(parts)
+    plain = marks()
+    project("take", "1", 2)
+    project("lock", "3")
+    mark = " ({}, {} it in Story Project to make it anew)"
+    kept, locked = mark.format("kept by a chosen take or by keep", "redo"), mark.format("locked", "unlock")
+    assert marks() == [plain[0], plain[1] + kept, plain[2] + locked]
+    project("unlock", "3")
+    project("redo", "all")
+    assert marks() == plain
+
+
 def test_a_story_goes_on_from_its_folder_alone_and_is_stitched_from_what_is_there(parts, output):
     tell(parts)
     name, story, script, report, sheet = project().values

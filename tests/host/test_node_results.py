@@ -243,6 +243,26 @@ def test_apply_memory_takes_a_bank_or_its_images(parts):
     assert "storymem_memory" not in parts["high_noise_model"].model_options["transformer_options"]
 
 
+def test_memory_for_the_14b_without_its_lora_is_warned_of(parts, caplog, monkeypatch):
+    high, low = parts["high_noise_model"], parts["low_noise_model"]
+    given = {"vae": parts["vae"], "memory": images(1)}
+    apply = {"model": high, "latent": {"samples": torch.zeros(1, 16, 2, 4, 4)}, **given}
+    sampler = {"high_noise_model": high, "low_noise_model": low, **given, **prompts(parts), **SMALL}
+    call("StoryMemApplyMemory", **apply)
+    call("StoryMemM2VSampler", **sampler)
+    assert "M2V LoRA" not in caplog.text, "the small models read memory with all their weights"
+    monkeypatch.setattr(core("host.lora"), "A14B_WIDTH", 256)  # that of the small models
+    call("StoryMemApplyMemory", **apply)
+    call("StoryMemM2VSampler", **{**sampler, "memory": None})
+    assert [text for text in caplog.messages if "M2V LoRA" in text] == [
+        "StoryMem: no M2V LoRA on this model, so it cannot read memory: load one by StoryMem M2V LoRA"
+    ]
+    caplog.clear()
+    call("StoryMemM2VSampler", **sampler)
+    told = [text for text in caplog.messages if "M2V LoRA" in text]
+    assert ["high-noise" in told[0], "low-noise" in told[1], len(told)] == [True, True, 2]
+
+
 def test_each_frame_of_memory_keeps_its_place(parts):
     common = {"model": parts["high_noise_model"], "vae": parts["vae"], "seed": 4}
     common["latent"] = {"samples": torch.zeros(1, 16, 2, 4, 4)}

@@ -11,6 +11,7 @@ import pytest
 import torch
 from comfy.cli_args import args
 from comfy_api.latest import InputImpl
+from comfy_execution.graph import DynamicPrompt
 from node_calls import (
     SMALL,
     Pixels,
@@ -93,6 +94,59 @@ def test_a_shots_frames_are_those_of_the_m2v_sampler(parts):
     assert np.array_equal(np.stack(list(stored.frames())), core("memory").quantise(frames.float()))
 
 
+LORA = "storymem_small/Wan2.2-MI2V-A14B/backbone_{}_noise.safetensors"
+
+
+def with_loras(parts, high="high", low="low"):
+    """The parts with an M2V LoRA on each expert, made for the expert that is named."""
+    given = {"high_noise_model": high, "low_noise_model": low}
+    loaded = {
+        name: call("StoryMemM2VLora", model=parts[name], lora_name=LORA.format(file))[0]
+        for name, file in given.items()
+    }
+    return {**parts, **loaded}
+
+
+SWAPPED = [
+    f"{LORA.format('low')} is for the low-noise expert, not for the high-noise one",
+    f"{LORA.format('high')} is for the high-noise expert, not for the low-noise one",
+]
+
+
+def test_a_shot_says_how_it_was_made_and_which_loras_do_not_fit(parts, monkeypatch):
+    assert shot(parts, project="plain").ui["text"] == ("shot-1: take 1, made",)
+    first, again = (shot(with_loras(parts, "low", "high")) for _ in range(2))
+    assert first[0].shots()[0].row["doubts"] == SWAPPED
+    told = "\n".join(f"warning: {doubt}" for doubt in SWAPPED)
+    assert first.ui["text"] == (f"{told}\nshot-1: take 1, made",)
+    assert again.ui["text"] == (f"{told}\nshot-1: take 1, found stored",)
+    monkeypatch.setattr(DynamicPrompt, "get_display_node_id", lambda *_: "the loop")
+    assert "text" not in shot(with_loras(parts)).ui, "the loop's own report stays on the loop"
+
+
+def test_a_shot_says_that_the_filter_left_it_nothing_to_remember(parts):
+    class Strict:
+        name, threshold, scale = "strict", 2.0, (0.0, 1.0)
+
+        def __call__(self, frames):
+            return torch.zeros(len(frames))
+
+    result = shot(parts, filter=core("filter").Filter(Strict(), 1.0))
+    assert result.ui["text"][0].startswith("warning: no frame of this shot entered the memory: the filter")
+
+
+def test_a_new_node_at_the_place_of_a_locked_shot_is_told(parts):
+    story = shot(parts)[0]
+    call("StoryMemShotStitch", story=story)
+    call("StoryMemStoryProject", project="fox", action="lock", shot="1")
+    with pytest.raises(ValueError, match=r"shot 1 .*a locked shot with another prompt, 'a red fox'"):
+        shot(parts, prompt="a hare")
+    stays = shot(parts, prompt="a hare", shot_id="shot-1")
+    assert stays[0].keys == story.keys
+    assert stays.ui["text"][0].endswith("though changed: prompt; Story Project can let it be made anew")
+    assert shot(parts, prompt="a hare", shot_id="hare")[0].keys != story.keys
+
+
 def test_shots_are_chained_and_stitched(parts, output):
     first = shot(parts)
     second = shot(parts, prompt="it runs", cut=False, story=first[0], project="ignored")
@@ -153,9 +207,6 @@ def test_a_film_without_a_graph(parts, output, monkeypatch, reason):
         hidden = hidden_of_expanded("StoryMemShotStitch", PROMPT, extra_data)
     call("StoryMemShotStitch", hidden=hidden, story=shot(parts)[0])
     assert graph_in(output / "fox") == [{}, {}]
-
-
-LORA = "storymem_small/Wan2.2-MI2V-A14B/backbone_{}_noise.safetensors"
 
 
 def test_a_shot_has_images_references_and_loras_of_its_own(parts):
@@ -268,6 +319,51 @@ def test_the_loop_is_a_chain_of_shots_and_a_stitch(parts):
         }
     (text,) = result.ui["text"]
     assert text.split("\n")[1] == f"2. scene 1, continued, 9 frames, seed {seeds[1]}: A pen."
+
+
+def report(parts, **change):
+    """The lines of the loop's report."""
+    return loop(parts, **change)[0].ui["text"][0].split("\n")
+
+
+def test_the_loops_report_begins_with_what_is_suspicious_each_said_once(parts, no_sampling):
+    swapped, length = with_loras(parts, "low", "high"), {"overlap": 5, "length": 9}
+    lines = report(swapped, **length)
+    needs = "warning: {} was trained for MI2V; an overlap of 5 needs MM2V"
+    other = [needs.format(LORA.format(name)) for name in ("low", "high")]
+    assert sorted(lines[:4]) == sorted([*(f"warning: {doubt}" for doubt in SWAPPED), *other])
+    assert lines[4].startswith("1. scene 1, cut, ") and len(lines) == 7
+    assert report(with_loras(parts))[0].startswith("1. scene 1, cut, ")
+
+
+def test_the_14b_without_an_m2v_lora_is_told_where_a_shot_sees_memory(parts, no_sampling, monkeypatch):
+    assert report(parts)[0].startswith("1. "), "the small models read memory with all their weights"
+    monkeypatch.setattr(core("host.lora"), "A14B_WIDTH", 256)  # that of the small models
+    none = (
+        "warning: no M2V LoRA on the {}-noise model, so it cannot read memory: load one by StoryMem M2V LoRA"
+    )
+    assert report(parts)[:2] == [none.format("high"), none.format("low")]
+    assert report(with_loras(parts))[0].startswith("1. ")
+    one = {"scenes": [{"video_prompts": ["Rain."], "cut": [True]}]}
+    assert report(parts, text=one)[0].startswith("1. "), "its only shot sees no memory"
+    assert len(report(parts, text=one, memory=bank_of(images(1))[0])) == 3
+    lora = {"scenes": [{"shots": [{"prompt": "A lake.", "lora": {"high": LORA.format("high")}}]}]}
+    assert report(parts, text=lora, memory=bank_of(images(1))[0])[0] == none.format("low")
+
+
+def test_some_shots_of_a_script_keep_the_numbers_of_the_whole(parts, output):
+    def made(only, edits=""):
+        result, sources = loop(parts, only=only, memory_edits=edits)
+        run_expansion(result, sources)
+        return result, json.loads((output / "Ink/story.json").read_text())["shots"]
+
+    ids = [one.id for one in call("StoryMemScript", text=json.dumps(SCRIPT))[0].shots]
+    result, before = made("1,3")
+    assert [line[:2] for line in result.ui["text"][0].split("\n")] == ["1.", "3."]
+    assert [row["id"] for row in before] == [ids[0], ids[2]]
+    result, after = made("1,3", "drop 2:4\npin 3:0")
+    assert told(result)[0][0]["memory_edits"] == f"drop {ids[1]}:4\npin {ids[2]}:0"
+    assert [row["reused"] for row in after] == [True, True], "shot 2 is left out, and pin comes after shot 3"
 
 
 def test_the_loops_shots_take_what_it_gives_them(parts):
