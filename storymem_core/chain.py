@@ -18,7 +18,7 @@ from .extra_lora import NONE, from_widgets
 from .filter import Filter
 from .frames import dropped
 from .going_on import asked as asked_before
-from .going_on import check_ids, check_size_of, last_shot
+from .going_on import check_ids, check_size_of, earlier, last_shot
 from .host.memory import T2V_CHANNELS, input_channels
 from .memory import MemoryBank
 from .project import Project, StoredMemory, Story, output_folder
@@ -125,8 +125,12 @@ def loop(
         check_size_of(before, settings["width"], settings["height"])
     elif not shots[0].cut:
         shot_images.first_start(start_frames, overlap)
-    film.rate(fps)
-    film.check_fades([(planned.id, planned.frames, planned.dropped) for planned in shots], crossfade)
+    film.check_plan(
+        earlier(story),
+        [(planned.id, planned.frames, planned.dropped) for planned in shots],
+        fps=fps,
+        crossfade=crossfade,
+    )
     choice = Choice(embedder or embedders.default(), filter, keyframes)
     first = {"shift": t2v_shift, "boundary": t2v_boundary} if shots[0].mode == "t2v" else {}
     own = [settings | (first if planned is shots[0] else {}) for planned in shots]

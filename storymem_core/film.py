@@ -118,6 +118,28 @@ def measure(shots: Sequence[StoredShot], *, fps: float | Fraction = FPS, crossfa
     return FilmInfo(frames, float(frames / fps), size)
 
 
+def check_plan(
+    earlier: Sequence[StoredShot],
+    planned: Sequence[tuple[str, int, int]],
+    *,
+    fps: float | Fraction,
+    crossfade: int,
+) -> None:
+    """Refuse a film's rate and cross-fade before its shots are made, where that can be known.
+
+    Args:
+        earlier: the stored shots that the film begins with, by their records.
+        planned: of each shot to come its id, its frames, and how many of these are dropped.
+
+    Raises:
+        StoryMemError: as `stitch`.
+    """
+    fps = rate(fps)
+    for shot in earlier:
+        _check_rate(shot, fps)
+    check_fades([*((shot.id, shot.count, shot.dropped) for shot in earlier), *planned], crossfade)
+
+
 def check_fades(shots: Sequence[tuple[str, int, int]], crossfade: int) -> None:
     """Refuse a cross-fade for which a shot is too short.
 
@@ -198,6 +220,10 @@ def _check(shot: StoredShot, size: tuple[int, int], fps: Fraction) -> None:
             value=_times(shot.size),
             remedy="Make it again in the size of the others.",
         )
+    _check_rate(shot, fps)
+
+
+def _check_rate(shot: StoredShot, fps: Fraction) -> None:
     own = rate(shot.row.get("fps") or fps)
     if own != fps:
         raise StoryMemError(

@@ -42,13 +42,20 @@ def last_shot(
 def asked(story: Story | None) -> tuple[Mapping[str, Any], ...]:
     """The shots that a story has, as its outline keeps those that were given and not asked for.
 
-    Their records tell it. To check their frames too would cost every step of a story a look at all of it.
+    Raises:
+        StoryMemError: as `earlier`.
+    """
+    return tuple({"shot_id": shot.id, "prompt": shot.row.get("prompt", "")} for shot in earlier(story))
+
+
+def earlier(story: Story | None) -> tuple[StoredShot, ...]:
+    """The shots that a story has, by their records alone: to check their frames too would cost every step of
+    a story a look at all of it.
 
     Raises:
         StoryMemError: one of them is no longer stored, or its record is damaged.
     """
-    shots = () if story is None else Project.there(story.folder).glanced(story.keys)
-    return tuple({"shot_id": shot.id, "prompt": shot.row.get("prompt", "")} for shot in shots)
+    return () if story is None else Project.there(story.folder).glanced(story.keys)
 
 
 def check_ids(before: tuple[Mapping[str, Any], ...], ids: list[str]) -> None:

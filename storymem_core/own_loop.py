@@ -24,7 +24,7 @@ from .embedders import Embedder
 from .errors import StoryMemError, at_node
 from .filter import Filter
 from .frames import next_start
-from .going_on import asked, check_ids, check_size_of, last_shot
+from .going_on import asked, check_ids, check_size_of, earlier, last_shot
 from .host import files
 from .loop_body import CLOSE
 from .memory import MemoryBank, quantise
@@ -213,12 +213,9 @@ def _asked(shot: ShotPlan) -> dict[str, Any]:
 
 def check_film(loop: Loop, making: Making, fps: float, crossfade: int) -> None:
     """Refuse a rate or cross-fade with which the shots cannot be a film, before any of them is made."""
-    film.rate(fps)
     step = making.interpolation
-    film.check_fades(
-        [(shot.id, (shot.frames - 1) * step + 1, _repeated(loop, shot, step)) for shot in loop.shots],
-        crossfade,
-    )
+    planned = [(shot.id, (shot.frames - 1) * step + 1, _repeated(loop, shot, step)) for shot in loop.shots]
+    film.check_plan(earlier(loop.story), planned, fps=fps, crossfade=crossfade)
 
 
 def _repeated(loop: Loop, shot: ShotPlan, step: int) -> int:
@@ -266,7 +263,7 @@ def _begun(number: int, planned: ShotPlan, loop: Loop, story: Story, making: Mak
     seen = (loop.bank if before is None else story.memory().load()).embedded_by(loop.choice.embedder.name)
     if loop.memory_edits:
         seen = story_edits.seen_by_next(seen, loop.memory_edits, project.given(story.keys))
-    images = Given(_start(planned, before, loop), _image(planned.end_image))
+    images = Given(_start(planned, before, loop, making), _image(planned.end_image))
     made_of = {
         "recipe": ["own loop", RECIPE],
         "number": number if making.numbered else None,
@@ -279,13 +276,17 @@ def _begun(number: int, planned: ShotPlan, loop: Loop, story: Story, making: Mak
     return Begun(number, planned, seen, images, made_of, found)
 
 
-def _start(planned: ShotPlan, before: StoredShot | None, loop: Loop) -> np.ndarray | None:
+def _start(
+    planned: ShotPlan, before: StoredShot | None, loop: Loop, making: Making
+) -> np.ndarray | None:
     """What a shot starts from: an image of its own, or frames at the rate at which the model makes them."""
     if planned.cut:
         return _image(planned.start_image)
     if before is None:
         return loop.start
-    step = int(before.row.get("interpolation", 1))
+    # A given clip is at the film's rate, whoever made it.
+    given = before.row["mode"] == "given"
+    step = making.interpolation if given else int(before.row.get("interpolation", 1))
     return before.last((loop.overlap - 1) * step + 1)[::step]
 
 

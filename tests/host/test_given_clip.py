@@ -109,12 +109,43 @@ def test_what_cannot_be_is_told(tmp_path, change, told):
         add(tmp_path, images(3)[:0])
 
 
-def test_a_loop_goes_on_from_the_clip(tmp_path):
-    story = add(tmp_path, images(6))
-    loop = own_loop.opened(
-        tmp_path, script=script.parse("[continue] A pen."), project="", length=9, seed=0, negative_prompt="",
+def going_on(root, story):
+    return own_loop.opened(
+        root, script=script.parse("[continue] A pen."), project="", length=9, seed=0, negative_prompt="",
         overlap=5, keyframes=2, embedder=Pixels(), story=story,
     )  # fmt: skip
+
+
+def test_an_interpolating_body_starts_from_frames_as_far_apart_as_the_model_makes_them(tmp_path):
+    """The clip is at the film's rate, like the body's own frames behind the interpolation."""
+    story = add(tmp_path, images(11), clip_fps=32.0, fps=32.0)
+    loop = going_on(tmp_path, story)
+    making = own_loop.Making("body", interpolation=2)
+    begun = own_loop.begin(loop, loop.story, making)
+    assert np.array_equal(begun.images.start, story.shots()[0].last(9)[::2])
+    assert begun.plan.dropped == 9
+
+
+@pytest.mark.parametrize(
+    ("clip", "film", "says"),
+    [
+        ({"clip_fps": 24.0, "fps": 24.0}, (16.0, 0), "'clip' was made for 24 frames a second"),
+        ({}, (16.0, 7), "'clip' adds 6 frames to the film, and its cross-fades take 7"),
+    ],
+)
+def test_a_loop_tells_at_once_that_the_clip_fits_no_film(tmp_path, clip, film, says):
+    story = add(tmp_path, images(6), **clip)
+    cut = own_loop.opened(
+        tmp_path, script=script.parse("A pen."), project="", length=33, seed=0, negative_prompt="",
+        overlap=1, keyframes=2, embedder=Pixels(), story=story,
+    )  # fmt: skip
+    with pytest.raises(StoryMemError, match=says):
+        own_loop.check_film(cut, own_loop.Making("body"), *film)
+
+
+def test_a_loop_goes_on_from_the_clip(tmp_path):
+    story = add(tmp_path, images(6))
+    loop = going_on(tmp_path, story)
     begun = own_loop.begin(loop, loop.story, own_loop.Making("body"))
     (clip,) = story.shots()
     assert np.array_equal(begun.images.start, clip.last(5))

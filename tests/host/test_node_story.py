@@ -538,6 +538,18 @@ def test_a_clip_of_another_size_is_told_before_anything_is_made(parts, no_sampli
         loop(parts, story=clip(width=64)[0])
 
 
+@pytest.mark.parametrize(
+    ("given", "widgets", "says"),
+    [
+        ({"clip_fps": 24.0, "fps": 24.0}, {"fps": 16.0}, "'clip' was made for 24 frames a second"),
+        ({}, {"crossfade": 6, "length": 33}, "'clip' adds 5 frames to the film, and its cross-fades take 6"),
+    ],
+)
+def test_a_clip_that_fits_no_film_is_told_before_anything_is_made(parts, no_sampling, given, widgets, says):
+    with pytest.raises(ValueError, match=says):
+        loop(parts, story=clip(**given)[0], **widgets)
+
+
 def test_a_story_is_exported_with_a_sound(output):
     audio = {"waveform": torch.zeros(1, 2, 44100), "sample_rate": 44100}
     story = clip()[0]
