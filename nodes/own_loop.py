@@ -88,7 +88,7 @@ class StoryMemStoryLoopOpen(io.ComfyNode):
                 *story_inputs(),
                 *optional_inputs(),
                 story_input(),
-                edits_input(),
+                edits_input("are given another memory are made again"),
             ],
             outputs=[
                 LoopSocket.Output(display_name="loop", tooltip="For Story Loop Close, and nothing else."),

@@ -117,15 +117,18 @@ def _own_inputs() -> list[io.Input]:
     ]  # fmt: skip
 
 
-def edits_input() -> io.Input:
+def edits_input(
+    made_again: str = "see other pictures are made again, the others keep their frames",
+) -> io.Input:
+    """made_again: which shots of the story are made again when its edits change."""
     return io.String.Input(
         "memory_edits",
         multiline=True,
         default="",
         optional=True,
         tooltip="Edits of the memory for the whole story, a line each: pin hero · drop 2:57 (frame 57 of shot 2) · cap 2. "
-        "See Memory Edit. Only shots that see another memory are made again; a shot that a chosen take, keep or lock holds stays "
-        "until redo or unlock in Story Project.",
+        f"See Memory Edit. Only shots that {made_again}; a shot that a chosen take, keep or lock holds stays until redo "
+        "or unlock in Story Project.",
     )
 
 

@@ -284,7 +284,7 @@ def add_shot(
         )
         models = with_loras(Models(high_noise_model, low_noise_model, vae, clip), planned)
         with opened.locked():
-            follows = story.keys[-1] if story.keys else None
+            follows = None if before is None else before.frames_of
             made, reused = shot.make(opened, planned, models, own, choice, seen, images, decision, follows)
     story = story.added(made.shot.key, reused, made.stale, seen)
     return story, story.memory()

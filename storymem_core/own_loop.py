@@ -1,8 +1,9 @@
 """The loop around a body of the user's own: what each of its shots is given, and how its frames are kept.
 
 The host copies the body for every shot (loop_body.py). Before a copy stands `begin`, which knows from the
-store alone whether the shot has to be made; behind it `keep`, which stores its frames and moves the memory
-on. Nothing is handed from shot to shot but the story's folder and keys.
+store alone whether the shot has to be made (where its frames are stored under another key, it stores them
+under the shot's own, and the body need not run); behind it `keep`, which stores the body's frames and moves
+the memory on. Nothing is handed from shot to shot but the story's folder and keys.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import Tensor
 
-from . import embedders, film, story_edits
+from . import embedders, film, same_frames, story_edits
 from .conditioning import check_start
 from .embedders import Embedder
 from .errors import StoryMemError, at_node
@@ -94,6 +95,8 @@ class Begun(NamedTuple):
     made_of: dict[str, Any]
     standing: Standing | None
     """The stored copy that stands for it; None where it has to be made."""
+    chosen_anew: bool = False
+    """That copy has just been stored, with the frames of another one and keyframes of its own."""
 
     @property
     def key(self) -> str:
@@ -108,7 +111,7 @@ class Begun(NamedTuple):
         """The story with this shot, which may not be stored yet."""
         if self.standing is None:
             return story.added(self.key)
-        return story.added(self.standing.shot.key, True, self.standing.stale, self.memory)
+        return story.added(self.standing.shot.key, not self.chosen_anew, self.standing.stale, self.memory)
 
 
 def opened(
@@ -228,9 +231,8 @@ def stored_before(loop: Loop, making: Making) -> Story:
     story = loop.story
     while left(loop, story):
         begun = begin(loop, story, making)
-        if begun.standing is None:
+        if not _stands(begun):
             break
-        log.info("shot %s is there already (%s)", begun.plan.id, begun.standing.shot.key[:12])
         story = begun.added_to(story)
     return story
 
@@ -243,8 +245,10 @@ def left(loop: Loop, story: Story) -> Sequence[ShotPlan]:
 def begin(loop: Loop, story: Story, making: Making) -> Begun:
     """The next shot of a story: what it sees, what it goes on from, and the key that it is stored under.
 
+    Where another stored copy has the frames that the body would make, the shot is stored with them at once.
+
     Raises:
-        StoryMemError: the shot before is not stored any more.
+        StoryMemError: the shot before is not stored any more; no space left.
     """
     number, planned = len(story.keys) + 1, left(loop, story)[0]
     with _at(number, planned):
@@ -273,7 +277,20 @@ def _begun(number: int, planned: ShotPlan, loop: Loop, story: Story, making: Mak
     }
     planned = replace(planned, dropped=_repeated(loop, planned, making.interpolation))
     found = standing(project, planned.id, made_of, decision)
-    return Begun(number, planned, seen, images, made_of, found)
+    begun = Begun(number, planned, seen, images, made_of, found)
+    return begun if found is not None else _with_frames_kept(begun, loop, making, project, before)
+
+
+def _with_frames_kept(
+    begun: Begun, loop: Loop, making: Making, project: Project, before: StoredShot | None
+) -> Begun:
+    """A shot that is not stored, once it is with the frames of another copy; as it was if there is none."""
+    # A body may use all of the bank that it is given, so all of it must be the same, not the pictures alone.
+    copy = same_frames.stored(project, begun.made_of, begun.seen, given=lambda bank: bank)
+    if copy is None:
+        return begun
+    stored = _stored(copy.all_frames(), begun, loop, making, project, before, copy.frames_of)
+    return begun._replace(standing=Standing(stored), chosen_anew=True)
 
 
 def _start(
@@ -297,13 +314,18 @@ def _image(name: str | None) -> np.ndarray | None:
 
 def is_stored(story: Story, begun: Begun) -> bool:
     """Whether the shot need not be made; the log says why it is, or that it is there."""
-    if begun.standing is not None:
-        log.info("shot %s is there already (%s)", begun.plan.id, begun.standing.shot.key[:12])
+    if _stands(begun):
         return True
     changed = Project.there(story.folder).changes(begun.plan.id, begun.made_of)
     why = "new" if changed is None else f"changed: {', '.join(changed)}"
     log.info("shot %s is made by the loop's own body: %s", begun.plan.id, why)
     return False
+
+
+def _stands(begun: Begun) -> bool:
+    if begun.standing is not None and not begun.chosen_anew:
+        log.info("shot %s is there already (%s)", begun.plan.id, begun.standing.shot.key[:12])
+    return begun.standing is not None
 
 
 def memory_seen(loop: Loop, story: Story, begun: Begun) -> MemoryBank | StoredMemory:
@@ -331,24 +353,41 @@ def keep(loop: Loop, story: Story, making: Making, images: Sequence[Tensor]) -> 
     begun = begin(loop, story, making)
     with _at(begun.number, begun.plan):
         project = Project.there(story.folder)
-        frames = _frames(images)
-        follows = story.keys[-1] if story.keys else None
-        before = None if follows is None else project.stored(follows)
-        _check(frames, begun.plan, making, before)
-        began = time.perf_counter()
-        choice = loop.choice
-        after = remember(
-            begun.memory, frames, choice.embedder, choice.filter,
-            shot=begun.plan.id, limit=choice.limit, first=begun.plan.dropped,
-        )  # fmt: skip
-        row = {
-            **told_of(replace(begun.plan, frames=len(frames)), begun.seen, after, follows),
-            "body": making.body,
-            "interpolation": making.interpolation,
-            "changed": list(project.changes(begun.plan.id, begun.made_of) or ()),
-            "seconds": {"keyframes": round(time.perf_counter() - began, 3)},
-        }
-        return project.store(begun.key, begun.made_of, row, frames, begun.memory, after.keyframes)
+        before = project.stored(story.keys[-1]) if story.keys else None
+        return _stored(_frames(images), begun, loop, making, project, before)
+
+
+def _stored(
+    frames: np.ndarray,
+    begun: Begun,
+    loop: Loop,
+    making: Making,
+    project: Project,
+    before: StoredShot | None,
+    frames_of: str | None = None,
+) -> StoredShot:
+    """Choose a shot's keyframes, and store it.
+
+    Args:
+        frames: uint8 [F, H, W, 3].
+        before: the shot before it.
+        frames_of: key of the stored copy for which they were made; None: the body has made them now.
+    """
+    _check(frames, begun.plan, making, before)
+    began = time.perf_counter()
+    choice, follows = loop.choice, None if before is None else before.frames_of
+    after = remember(
+        begun.memory, frames, choice.embedder, choice.filter,
+        shot=begun.plan.id, limit=choice.limit, first=begun.plan.dropped,
+    )  # fmt: skip
+    row = {
+        **told_of(replace(begun.plan, frames=len(frames)), begun.seen, after, follows, frames_of),
+        "body": making.body,
+        "interpolation": making.interpolation,
+        "changed": list(project.changes(begun.plan.id, begun.made_of) or ()),
+        "seconds": {"keyframes": round(time.perf_counter() - began, 3)},
+    }
+    return project.store(begun.key, begun.made_of, row, frames, begun.memory, after.keyframes)
 
 
 def kept(story: Story) -> StoredMemory:

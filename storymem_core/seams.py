@@ -97,7 +97,7 @@ def correction(before: StoredShot | None, shot: StoredShot, frames: int) -> Corr
             "colour_match must be a whole number >= 0", value=frames, remedy="Use 0 for none."
         )
     # A kept shot may stand behind another take than it was made for, and then no frame is there twice.
-    if before is None or not shot.repeats(before.key) or not frames:
+    if before is None or not shot.repeats(before) or not frames:
         return None
     return Correction(colours(shot.pick(range(shot.dropped))), colours(before.last(shot.dropped)), frames)
 

@@ -1,7 +1,8 @@
 """One shot of a story: from its key to its place on disk.
 
 script -> MEMORY -> CONDITIONING -> SAMPLING -> FRAMES -> KEYFRAMES -> memory ... -> film: this module walks
-the middle of that way once. A shot that is stored already under the same key is not made again.
+the middle of that way once. A shot that is stored already under the same key is not made again. Where only
+the memory after it can be another, its frames are taken from the stored copy (same_frames.py).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from . import same_frames
 from .conditioning import check_size, check_start
 from .embedders import Embedder
 from .errors import StoryMemError
@@ -98,11 +100,13 @@ def make(
 ) -> tuple[Standing, bool]:
     """Make a shot and store it, or find a copy of it that stands.
 
+    Where a stored copy has the same frames under another key, they are kept: the models are not called.
+
     Args:
         memory: the memory before the shot; of its references the shot sees those that it needs.
         images: the frames it starts from, plan.given of them, and the one it ends on.
         decision: what a person decided about the shot.
-        follows: key of the shot before it in the film.
+        follows: `frames_of` of the shot before it in the film.
 
     Returns:
         The stored shot with what is stale of it, and whether it was stored before.
@@ -118,19 +122,24 @@ def make(
         log.info("shot %s is there already (%s)", plan.id, found.shot.key[:12])
         return found, True
     changed = project.changes(plan.id, made_of)
-    log.info("shot %s is made: %s", plan.id, "new" if changed is None else f"changed: {', '.join(changed)}")
     watch, seen = Stopwatch(), seen_by(memory, plan.references)
     doubted = doubts(models, plan, settings.spacing, sees_memory=bool(seen.frames))
     for doubt in doubted:
         log.warning("shot %s: %s", plan.id, doubt)
-    frames = render(plan, models, settings, seen, images, watch)
+    kept = same_frames.stored(project, made_of, seen)
+    if kept is None:
+        why = "new" if changed is None else f"changed: {', '.join(changed)}"
+        log.info("shot %s is made: %s", plan.id, why)
+        frames = render(plan, models, settings, seen, images, watch)
+    else:
+        frames = kept.all_frames()
     with watch("keyframes"):
         after = remember(
             memory, frames, choice.embedder, choice.filter,
             shot=plan.id, limit=choice.limit, first=plan.dropped,
         )  # fmt: skip
     row = {
-        **told_of(plan, seen, after, follows),
+        **told_of(plan, seen, after, follows, None if kept is None else kept.frames_of),
         "positions": list(temporal_positions(len(seen.frames), latent_frames(plan.frames), settings.spacing)),
         "lora": loras(models),
         "models": {part: made_of[f"models.{part}"] for part in ("high", "low", "vae", "clip")},

@@ -64,16 +64,22 @@ def of_the_story(plan: ShotPlan, choice: Choice, memory: MemoryBank, images: Giv
 
 
 def told_of(
-    plan: ShotPlan, seen: MemoryBank, after: Remembered, follows: str | None = None
+    plan: ShotPlan,
+    seen: MemoryBank,
+    after: Remembered,
+    follows: str | None = None,
+    frames_of: str | None = None,
 ) -> dict[str, Any]:
     """What story.json tells of a shot, whatever made its frames: its plan, what it saw and what it gave.
 
     Args:
-        follows: key of the shot before it.
+        follows: `frames_of` of the shot before it, whose end is the same for all copies with these frames.
+        frames_of: key of the stored copy for which its frames were made; None: they were made for this one.
     """
     return {
         **asdict(plan),
         "follows": follows,
+        "frames_of": frames_of,
         "made": datetime.now(timezone.utc).isoformat(),
         "memory": [told(frame) for frame in seen.frames],
         "keyframes": [told(frame) for frame in after.kept],

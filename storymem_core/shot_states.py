@@ -17,6 +17,7 @@ from .frames import dropped
 from .memory import MEMORY, account
 from .outline import Decision
 from .project import Project, Story
+from .same_frames import surely_kept
 from .script import take_seed
 from .shot_record import OWN
 from .stored_shot import StoredShot, differences
@@ -50,6 +51,8 @@ class ShotState(NamedTuple):
             return f"locked, stale: {stale}" if stale else "locked"
         if self.stays:
             return f"kept, stale: {stale}" if stale else "kept"
+        if surely_kept(self.standing.shot, self.standing.stale):
+            return f"stale: {stale}; the next run keeps its frames and chooses its keyframes anew"
         return f"stale: {stale}; the next run makes it again" if stale else "made"
 
 
@@ -116,9 +119,10 @@ def _state(
     before: Story | None,
 ) -> ShotState:
     seen = _memory(project, asked, before) if copies else {}
+    newest = project.glanced(before.keys[-1:]) if before else ()
 
     def judged(copy: StoredShot) -> Standing:
-        return Standing(copy, (*_changed(copy, asked), *_inherited(copy, before, seen)))
+        return Standing(copy, (*_changed(copy, asked), *_inherited(copy, newest, seen)))
 
     whole = [judged(copy) for copy in copies if project.find(copy.key) is not None]
     # Of a take the newest that fits, or else the newest: the last one of each wins.
@@ -163,11 +167,15 @@ def _memory(project: Project, asked: Mapping[str, Any], before: Story | None) ->
         return account(bank) | {"memory": None}
 
 
-def _inherited(copy: StoredShot, before: Story | None, seen: Mapping[str, Any]) -> tuple[str, ...]:
-    """What a copy has from the shots before it that is no longer so."""
-    if before is None or not before.keys:
+def _inherited(copy: StoredShot, newest: Sequence[StoredShot], seen: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a copy has from the shots before it that is no longer so.
+
+    Args:
+        newest: of these the last one; none where that is not known.
+    """
+    if not newest:
         return ()
-    other_start = copy.dropped and not copy.repeats(before.keys[-1])
+    other_start = copy.dropped and not copy.repeats(newest[-1])
     then = {name: copy.made_of[name] for name in MEMORY if name in copy.made_of}
     return (*(("start frames",) if other_start else ()), *differences(then, seen))
 

@@ -60,13 +60,22 @@ class StoredShot:
         """How many frames at the start repeat the shot before; 0 for a cut."""
         return int(self.row["dropped"])
 
-    def repeats(self, key: str) -> bool:
-        """Whether its first frames are the last ones of the shot stored under `key`, as far as is known."""
-        return self.dropped > 0 and self.row.get("follows") in (None, key)
+    @property
+    def frames_of(self) -> str:
+        """Key of the copy for which its frames were made: its own, if they were not taken from another."""
+        return str(self.row.get("frames_of") or self.key)
+
+    def repeats(self, before: StoredShot) -> bool:
+        """Whether its first frames are the last ones of the shot before, as far as is known."""
+        return self.dropped > 0 and self.row.get("follows") in (None, before.frames_of)
 
     def frames(self) -> Iterator[np.ndarray]:
         """All frames in order, one after the other from disk, each uint8 [H, W, 3]."""
         return frame_file.stream(self.folder / FRAMES)
+
+    def all_frames(self) -> np.ndarray:
+        """All of them at once, uint8 [F, H, W, 3]."""
+        return self.pick(range(self.count))
 
     def pick(self, indices: range | list[int]) -> np.ndarray:
         """The frames of these indices, in order of time: uint8 [N, H, W, 3]."""

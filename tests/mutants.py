@@ -295,6 +295,27 @@ MUTANTS = (
         "tests/core/test_project.py::test_a_damaged_shot_is_never_read_and_made_again",
     ),
     Mutant(
+        "frames kept of a shot that would see other pictures",
+        "storymem_core/same_frames.py",
+        "and given(whole.seen()) == given(seen):",
+        "and given(seen) is not None:",
+        "tests/core/test_same_frames.py::test_other_pictures_make_other_frames",
+    ),
+    Mutant(
+        "a seed taken for what only the memory knows",
+        "storymem_core/same_frames.py",
+        '        "keyframe limit",\n',
+        '        "keyframe limit",\n        "seed",\n',
+        "tests/core/test_same_frames.py::test_whatever_else_changes_makes_other_frames",
+    ),
+    Mutant(
+        "a body skipped that is given another bank",
+        "storymem_core/own_loop.py",
+        "given=lambda bank: bank)",
+        "given=same_frames.pictures)",
+        "tests/host/test_own_loop.py::test_a_body_that_is_given_another_bank_runs_again",
+    ),
+    Mutant(
         "kept shot made again",
         "storymem_core/takes.py",
         "if decision.locked or set(stale) <= set(INHERITED):",
@@ -339,8 +360,8 @@ MUTANTS = (
     Mutant(
         "the body left out of its shots' keys",
         "storymem_core/own_loop.py",
-        '"body": making.body,\n        "interpolation"',
-        '"body": "",\n        "interpolation"',
+        'seen, images),\n        "body": making.body,',
+        'seen, images),\n        "body": "",',
         "tests/host/test_own_loop.py::test_what_makes_a_shot_is_in_its_key",
     ),
     Mutant(

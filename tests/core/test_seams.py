@@ -120,6 +120,16 @@ def test_a_shot_behind_another_than_it_goes_on_from_is_left_as_it_is(tmp_path):
     assert seams.correction(other, made_for_one, 4) is None
 
 
+def test_a_shot_goes_on_from_the_same_frames_under_another_key(tmp_path):
+    """Its memory changed, so the shot before was stored once more: with other keyframes and these frames."""
+    one, two = tell(tmp_path / "story", [Told("a", noise(1)), Told("b", noise(2), dropped=1)]).shots()
+    made_for_one = replace(two, row={**two.row, "follows": one.key})
+    again = replace(one, key="0" * 64)
+    assert seams.correction(again, made_for_one, 4) is None
+    with_its_frames = replace(again, row={**one.row, "frames_of": one.key})
+    assert seams.correction(with_its_frames, made_for_one, 4) is not None
+
+
 @pytest.fixture
 def story(tmp_path):
     frames = scene(1, 18)

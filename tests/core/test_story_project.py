@@ -95,6 +95,12 @@ def test_an_edit_of_a_frame_that_a_take_did_not_give_keeps_nobody_from_looking(f
     assert told(folder) == ["made", *["stale: memory; the next run makes it again"] * 3]
 
 
+def test_looking_tells_where_only_keyframes_are_chosen_anew(folder):
+    run(folder, [{**one, "memory_edits": "pin 1:4"} for one in SHOTS])
+    anew = "stale: memory pins; the next run keeps its frames and chooses its keyframes anew"
+    assert told(folder) == ["made", *[anew] * 3]
+
+
 def test_what_comes_after_a_kept_shot_remembers_the_story_as_it_is_now(folder):
     """The kept shot saw the first take; the story has another, and a new shot sees that one."""
     run(folder)

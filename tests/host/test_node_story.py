@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import folder_paths
@@ -58,6 +59,72 @@ def test_a_shot_is_stored_and_found_again(parts, output):
 
 class OtherPixels(Pixels):
     name = "other pixels"
+
+
+class LowThreshold(Pixels):
+    threshold = 0.5
+
+
+def given_bank(**change):
+    return replace(bank_of(images(1), images(1, seed=1), names="hero, castle")[0], **change)
+
+
+def with_pin():
+    first, second = given_bank().frames
+    return given_bank(frames=(first, replace(second, pinned=True)))
+
+
+REMEMBERED_OTHERWISE = {
+    "fewer keyframes": lambda: {"keyframes": 1},
+    "an embedder's threshold": lambda: {"embedder": LowThreshold()},
+    "a filter": lambda: {"filter": call("StoryMemAestheticFilter")[0]},
+    "a sink": lambda: {"memory": given_bank(sink=2)},
+    "a capacity": lambda: {"memory": given_bank(capacity=8)},
+    "a pin": lambda: {"memory": with_pin()},
+    "a frame set aside": lambda: {"memory": given_bank(aside=given_bank().frames[:1])},
+    "names": lambda: {"memory": bank_of(images(1), images(1, seed=1), names="mira, castle")[0]},
+    "all references by name": lambda: {"references": "hero, castle"},
+}
+
+
+@pytest.mark.parametrize("name", REMEMBERED_OTHERWISE)
+def test_frames_are_kept_where_only_the_memory_after_a_shot_changes(parts, request, name):
+    (old,) = shot(parts, memory=given_bank(), length=9)[0].shots()
+    before = {path: path.read_bytes() for path in old.folder.rglob("*") if path.is_file()}
+    request.getfixturevalue("no_sampling")
+    change = {"memory": given_bank(), "length": 9, **REMEMBERED_OTHERWISE[name]()}
+    story, memory = shot(parts, **change).values
+    (new,) = story.shots()
+    assert new.key != old.key and story.reused == (False,)
+    assert np.array_equal(new.all_frames(), old.all_frames())
+    assert (new.row["frames_of"], old.row["frames_of"]) == (old.key, None)
+    assert new.row["changed"] and set(new.row["seconds"]) == {"keyframes"}
+    bank = memory.load()
+    assert (bank.sink, bank.capacity) == (change["memory"].sink, change["memory"].capacity)
+    assert len(new.row["keyframes"]) <= change.get("keyframes", 3)
+    assert {path: path.read_bytes() for path in before} == before, "the copy is as it was"
+    assert shot(parts, **change)[0].reused == (True,)
+
+
+def test_a_shot_without_memory_keeps_its_frames_with_another_embedder(parts, request):
+    (old,) = shot(parts)[0].shots()
+    request.getfixturevalue("no_sampling")
+    story, memory = shot(parts, embedder=OtherPixels()).values
+    assert story.shots()[0].row["frames_of"] == old.key and memory.load().embedder == "other pixels"
+
+
+def test_a_pin_in_the_sink_samples_no_shot_of_a_story(parts, output, request):
+    def rows(**change):
+        run_expansion(*loop(parts, **change))
+        return json.loads((output / "Ink/story.json").read_text())["shots"]
+
+    before = rows()
+    request.getfixturevalue("no_sampling")
+    after = rows(memory_edits="pin 1:0")
+    assert [row["frames_of"] for row in after] == [None, before[1]["key"], before[2]["key"]]
+    assert [row["reused"] for row in after] == [True, False, False]
+    assert [row["follows"] for row in after] == [None, before[0]["key"], before[1]["key"]]
+    assert after[2]["memory"][0]["pinned"]
 
 
 def test_a_storys_memory_tells_its_embedder_and_takes_no_other(parts, request):

@@ -84,7 +84,6 @@ def test_a_folder_that_is_moved_on_the_way_is_not_made_anew(tmp_path):
         ({"seed": 4}, BODY),
         ({"negative_prompt": "rain"}, BODY),
         ({"length": 9}, BODY),
-        ({"keyframes": 1}, BODY),
         ({}, replace(BODY, body="another")),
         ({}, replace(BODY, interpolation=2)),
         ({}, replace(BODY, numbered=True)),
@@ -93,6 +92,40 @@ def test_a_folder_that_is_moved_on_the_way_is_not_made_anew(tmp_path):
 def test_what_makes_a_shot_is_in_its_key(tmp_path, change, making):
     run(opened(tmp_path))
     assert own_loop.stored_before(opened(tmp_path, **change), making).keys == ()
+
+
+def test_a_shot_whose_keyframes_alone_are_chosen_anew_needs_no_body(tmp_path):
+    old = run(opened(tmp_path)).shots()
+    loop = opened(tmp_path, keyframes=1)
+    story = own_loop.stored_before(loop, BODY)
+    (one,) = story.shots()
+    assert (story.reused, one.key == old[0].key, one.row["frames_of"]) == ((False,), False, old[0].key)
+    assert np.array_equal(one.all_frames(), old[0].all_frames())
+    assert [len(shot.row["keyframes"]) for shot in (old[0], one)] == [2, 1]
+    assert (one.row["changed"], one.row["body"]) == (["keyframe limit"], "body")
+    assert own_loop.begin(loop, story, BODY).standing is None, "the next one's memory is another"
+    assert own_loop.stored_before(loop, BODY).reused == (True,)
+    assert old[1].repeats(one), "it goes on from the same frames"
+    two = own_loop.keep(loop, story, BODY, [images(5, seed=9)])
+    assert two.row["follows"] == old[0].key and two.repeats(one) and two.repeats(old[0])
+
+
+def test_the_body_does_not_run_for_a_shot_that_has_just_been_stored(tmp_path, caplog):
+    run(opened(tmp_path))
+    loop = opened(tmp_path, keyframes=1)
+    with caplog.at_level("INFO"):
+        begun = own_loop.begin(loop, loop.story, BODY)
+        assert own_loop.is_stored(loop.story, begun)
+    assert begun.added_to(loop.story).reused == (False,)
+    assert own_loop.kept(begun.added_to(loop.story)).key == begun.key
+    assert "keyframes chosen anew" in caplog.text and "is there already" not in caplog.text
+
+
+@pytest.mark.parametrize("bank", [MemoryBank(capacity=9), MemoryBank(sink=2)])
+def test_a_body_that_is_given_another_bank_runs_again(tmp_path, bank):
+    """It may use all of it, as a Memory Edit in the body does."""
+    run(opened(tmp_path))
+    assert own_loop.stored_before(opened(tmp_path, memory=bank), BODY).keys == ()
 
 
 def test_interpolated_shots_go_on_at_the_models_rate(tmp_path):
