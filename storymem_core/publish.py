@@ -65,13 +65,15 @@ def publish(
     name = name or draft.title(folder)
     with project.locked():
         shots = story.shots()
-        shown = rows(shots, story, project.outline())
+        outline = project.outline()
+        shown = rows(shots, story, outline)
+        whole = outline.whole([shot.id for shot in shots])
         info = film.measure(shots, fps=fps, crossfade=crossfade)
         before = (read_json(folder / STORY) or {}).get("files", {})
         marks = [mark(row) for row in shown]
         files = {
             output.name: _made(folder, output, before.get(output.name, {}))
-            for output in _outputs(shots, film.rate(fps), crossfade, name, marks, colour_match)
+            for output in _outputs(shots, film.rate(fps), crossfade, name, marks, colour_match, whole)
         }
         _remove_stale(folder, files)
         told = {
@@ -141,6 +143,7 @@ def _outputs(
     name: str,
     marks: Sequence[str] = (),
     colour_match: int = 0,
+    whole: Sequence[str] = (),
 ) -> Iterator[Output]:
     settings = {"fps": str(fps), "crossfade": crossfade, "name": name, "film": film.ENCODING}
     keys = [shot.key for shot in shots]
@@ -150,10 +153,13 @@ def _outputs(
         digest([settings, keys, *matched]),
         partial(film.stitch, shots, fps=fps, crossfade=crossfade, colour_match=colour_match, title=name),
     )
+    left_out = [] if list(whole) in ([], [shot.id for shot in shots]) else [list(whole)]
     yield Output(
         SHEET,
-        digest([settings, keys, marks, contact_sheet.LOOK]),
-        partial(contact_sheet.write, shots, fps=fps, crossfade=crossfade, title=name, marks=marks),
+        digest([settings, keys, marks, contact_sheet.LOOK, *left_out]),
+        partial(
+            contact_sheet.write, shots, fps=fps, crossfade=crossfade, title=name, marks=marks, whole=whole
+        ),
     )
     for number, shot in enumerate(shots, 1):
         before = shots[number - 2] if matched and number > 1 and shot.dropped else None
