@@ -58,6 +58,7 @@ def write(
     crossfade: int = 0,
     title: str = "",
     marks: Sequence[str] = (),
+    whole: Sequence[str] = (),
     graph: Mapping[str, Any] | None = None,
 ) -> None:
     """Draw the sheet and write it as PNG, wholly or not at all.
@@ -70,7 +71,7 @@ def write(
     texts = PngInfo()
     for name, text in film.graph_texts(graph).items():
         texts.add_text(name, text)
-    sheet = draw(shots, fps=fps, crossfade=crossfade, title=title, marks=marks)
+    sheet = draw(shots, fps=fps, crossfade=crossfade, title=title, marks=marks, whole=whole)
     with replacing(path) as temporary:
         sheet.save(temporary, format="PNG", pnginfo=texts)
 
@@ -82,6 +83,7 @@ def draw(
     crossfade: int = 0,
     title: str = "",
     marks: Sequence[str] = (),
+    whole: Sequence[str] = (),
 ) -> Image:
     """The sheet, RGB: a column of rows 1720 pixels wide, and more beside it where one would be too high for
     the programs that show pictures (from about 60 shots on). One shot's frames are in memory at a time.
@@ -92,13 +94,17 @@ def draw(
 
     Args:
         marks: a line for each shot that is to be drawn beside its prompt; none, or "" for none.
+        whole: the ids by whose places shots have their numbers (`Outline.whole`); none: those of the film.
     """
     from PIL import Image, ImageDraw
 
     letters = all_letters()
-    numbers = {shot.id: number for number, shot in enumerate(shots, 1)}
+    numbers = {id: number for number, id in enumerate(whole or [shot.id for shot in shots], 1)}
     marked = zip(shots, marks or [""] * len(shots), strict=True)
-    rows = [_Row(shot, number, numbers, letters, mark) for number, (shot, mark) in enumerate(marked, 1)]
+    rows = [
+        _Row(shot, numbers[shot.id] if whole else number, numbers, letters, mark)
+        for number, (shot, mark) in enumerate(marked, 1)
+    ]
     columns = _columns(rows)
     height = HEADER + max(sum(row.height for row in column) for column in columns) + PAD
     sheet = Image.new("RGB", (WIDTH * len(columns), height), PAPER)
@@ -203,7 +209,7 @@ def came_from(bank: MemoryBank, place: int, numbers: Mapping[str, int]) -> tuple
     """Where a frame of the memory comes from, in lines: "shot 2", "frame 11", "sink".
 
     Args:
-        numbers: the number in this film of each shot, by its id; another shot is told by its id.
+        numbers: the number of each shot, by its id; another shot is told by its id.
     """
     origin = bank.frames[place].origin
     role = standing(bank, place)

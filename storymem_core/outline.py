@@ -5,13 +5,14 @@ It lies beside the stored shots, sealed by its own digest: a decision is never g
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from .disk import digest, read_json, write_json
 from .errors import StoryMemError
+from .script import parse
 
 OUTLINE = "outline.json"
 VERSION = 1
@@ -47,6 +48,18 @@ class Outline:
     def of(self, shot_id: str) -> Decision:
         """What was decided about a shot: its first take, and nothing held, where nothing was."""
         return self.decisions.get(shot_id, FIRST_TAKE)
+
+    def whole(self, shot_ids: Collection[str]) -> tuple[str, ...]:
+        """The ids by whose places a story's shots have their numbers: the shots that it goes on from, then
+        all of the script, those that were left out too.
+
+        Args:
+            shot_ids: shots of the story; nothing is given back where one of them is none of the outline.
+        """
+        script = [shot.id for shot in parse(self.script).shots] if self.script else []
+        before = [asked["shot_id"] for asked in self.shots if asked["shot_id"] not in script]
+        everywhere = (*before, *script)
+        return everywhere if set(shot_ids) <= set(everywhere) else ()
 
     def decided(self, shot_id: str, **change: Any) -> Outline:
         """This outline after another decision about a shot; `change` is of the fields of `Decision`."""

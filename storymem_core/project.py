@@ -93,8 +93,10 @@ class Story(NamedTuple):
 
 
 def shot_ids(story: Story) -> tuple[str, ...]:
-    """The ids of a story's shots, in order."""
-    return tuple(Project.there(story.folder).given(story.keys))
+    """The ids of a story's shots in order, those that were left out of it too: their places are numbers."""
+    project = Project.there(story.folder)
+    own = tuple(project.given(story.keys))
+    return project.outline().whole(own) or own
 
 
 class StoredMemory(NamedTuple):

@@ -68,13 +68,17 @@ def publish(
     name = name or draft.title(folder)
     with project.locked():
         shots = story.shots()
-        shown = rows(shots, story, project.outline())
+        outline = project.outline()
+        shown = rows(shots, story, outline)
+        whole = outline.whole([shot.id for shot in shots])
         info = film.measure(shots, fps=fps, crossfade=crossfade)
         before = (read_json(folder / STORY) or {}).get("files", {})
         marks = [mark(row) for row in shown]
         files = {
             output.name: _made(folder, output, before.get(output.name, {}))
-            for output in _outputs(shots, film.rate(fps), crossfade, name, marks, colour_match, graph)
+            for output in _outputs(
+                shots, film.rate(fps), crossfade, name, marks, colour_match, whole, graph
+            )
         }
         _remove_stale(folder, files)
         told = {
@@ -146,6 +150,7 @@ def _outputs(
     name: str,
     marks: Sequence[str] = (),
     colour_match: int = 0,
+    whole: Sequence[str] = (),
     graph: Mapping[str, Any] | None = None,
 ) -> Iterator[Output]:
     settings = {"fps": str(fps), "crossfade": crossfade, "name": name, "film": film.ENCODING}
@@ -164,9 +169,10 @@ def _outputs(
             graph=graph,
         ),
     )
+    left_out = [] if list(whole) in ([], [shot.id for shot in shots]) else [list(whole)]
     yield Output(
         SHEET,
-        digest([settings, keys, marks, contact_sheet.LOOK]),
+        digest([settings, keys, marks, contact_sheet.LOOK, *left_out]),
         partial(
             contact_sheet.write,
             shots,
@@ -174,6 +180,7 @@ def _outputs(
             crossfade=crossfade,
             title=name,
             marks=marks,
+            whole=whole,
             graph=graph,
         ),
     )

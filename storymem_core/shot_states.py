@@ -40,6 +40,8 @@ class ShotState(NamedTuple):
     """The copy that stands for the shot in the film; None if it has to be made."""
     stays: bool
     """The next run leaves that copy as it is, stale or not."""
+    number: int = 1
+    """Its number in the whole story, from 1; shots that were left out of it count."""
 
     @property
     def told(self) -> str:
@@ -66,10 +68,13 @@ def look(project: Project) -> tuple[ShotState, ...]:
     copies = project.copies()
     before: Story | None = Story(str(project.folder))
     states = []
-    for asked in outline.shots or _told(project):
+    shots = outline.shots or _told(project)
+    ids = [asked["shot_id"] for asked in shots]
+    ids = outline.whole(ids) or ids
+    for asked in shots:
         own = [copy for copy in copies if copy.id == asked["shot_id"]]
         state = _state(project, asked, outline.of(asked["shot_id"]), own, before)
-        states.append(state)
+        states.append(state._replace(number=ids.index(state.id) + 1))
         before = so_far([state], before) if before and state.standing else None
     return tuple(states)
 
@@ -88,8 +93,8 @@ def report(name: str, states: Sequence[ShotState]) -> str:
         return f"{name}: nothing is told here yet"
     made = sum(state.standing is not None for state in states)
     lines = [
-        f"{number}. {state.id}: take {state.decision.take} ({len(state.takes)} made), {state.told}"
-        for number, state in enumerate(states, 1)
+        f"{state.number}. {state.id}: take {state.decision.take} ({len(state.takes)} made), {state.told}"
+        for state in states
     ]
     return "\n".join([f"{name}: {made} of {len(states)} shots made", *lines])
 

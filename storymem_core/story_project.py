@@ -48,8 +48,8 @@ def use(root: Path, name: str, action: str, shots: str, take: int) -> Seen:
     # Looking makes nothing, not even the folder: before its first run a story has none.
     project = Project.there(folder) if folder.exists() else Project(folder)
     states = look(project)
-    places = picked(shots.strip() or ALL, [state.id for state in states])
-    told = project.outline().script
+    outline = project.outline()
+    places, told = _places(shots.strip() or ALL, states, outline), outline.script
     return Seen(
         so_far(states, Story(str(project.folder))),
         parse(told) if told else None,
@@ -71,8 +71,9 @@ def act(project: Project, action: str, shots: str, take: int) -> None:
     """
     with project.locked():
         states = look(project)
-        places = picked(shots, [state.id for state in states])
-        project.outlined(ACTIONS[action](project.outline(), states, places, take))
+        outline = project.outline()
+        places = _places(shots, states, outline)
+        project.outlined(ACTIONS[action](outline, states, places, take))
 
 
 def choose_take(outline: Outline, states: Sequence[ShotState], places: Sequence[int], take: int) -> Outline:
@@ -87,13 +88,13 @@ def choose_take(outline: Outline, states: Sequence[ShotState], places: Sequence[
             continue
         if state.decision.locked:
             raise StoryMemError(
-                f"shot {place + 1} ({state.id}) is locked",
+                f"shot {state.number} ({state.id}) is locked",
                 value=f"take {take}",
                 remedy="Unlock it first: a locked shot is never another.",
             )
         if any(copy.row.get("mode") == "given" for copy in state.takes.values()):
             raise StoryMemError(
-                f"shot {place + 1} ({state.id}) is a given clip, which has no other take",
+                f"shot {state.number} ({state.id}) is a given clip, which has no other take",
                 value=f"take {take}",
                 remedy="Name the shots behind it, or connect another clip.",
             )
@@ -140,13 +141,31 @@ ACTIONS: Mapping[str, Change] = {
 }
 
 
+def _places(text: str, states: Sequence[ShotState], outline: Outline) -> tuple[int, ...]:
+    """The places among the states, from 0, of the shots that a text names; numbers are the whole story's.
+
+    Raises:
+        StoryMemError: what `picked` raises; all of them were left out.
+    """
+    ids = [state.id for state in states]
+    meant = picked(text, outline.whole(ids) or ids)
+    places = tuple(place for place, state in enumerate(states) if state.number - 1 in meant)
+    if meant and not places:
+        raise StoryMemError(
+            "this shot was left out when the story was last run",
+            value=text,
+            remedy="Take it into `only` of the Story Loop, and run that first.",
+        )
+    return places
+
+
 def _held(outline: Outline, states: Sequence[ShotState], places: Sequence[int], **change: bool) -> Outline:
     for place in places:
         state = states[place]
         if state.standing is None:
             raise StoryMemError(
-                f"shot {place + 1} ({state.id}) is not made yet, so it cannot stay as it is",
-                value=place + 1,
+                f"shot {state.number} ({state.id}) is not made yet, so it cannot stay as it is",
+                value=state.number,
                 remedy="Run the story first.",
             )
         outline = outline.decided(state.id, held=state.standing.shot.key, **change)

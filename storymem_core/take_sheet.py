@@ -44,7 +44,7 @@ def draw(states: Sequence[ShotState], places: Sequence[int], title: str) -> Imag
     from PIL import Image, ImageDraw
 
     letters = all_letters()
-    rows = [_Row(states[place], place + 1, letters) for place in places]
+    rows = [_Row(states[place], letters) for place in places]
     sheet = Image.new("RGB", (WIDTH, HEADER + sum(row.height for row in rows) + PAD), PAPER)
     canvas = ImageDraw.Draw(sheet)
     letters.title.draw(canvas, (MARGIN, 40), letters.title.fit(title, INNER), INK)
@@ -60,8 +60,8 @@ def draw(states: Sequence[ShotState], places: Sequence[int], title: str) -> Imag
 class _Row:
     """One shot's row; its height is known at once."""
 
-    def __init__(self, state: ShotState, number: int, letters: Letters):
-        self.state, self.number, self.letters = state, number, letters
+    def __init__(self, state: ShotState, letters: Letters):
+        self.state, self.letters = state, letters
         self.prompt = letters.body.wrap(state.prompt, TEXT, _PROMPT_LINES)
         self.told = letters.small.wrap(state.told, TEXT - 60, 2)
         pictures = [(_middle(shot), _lines(state, take, shot)) for take, shot in state.takes.items()]
@@ -74,7 +74,7 @@ class _Row:
     def draw(self, sheet: Image, canvas: ImageDraw, y: int) -> None:
         canvas.line((MARGIN, y, MARGIN + INNER, y), fill=LINE, width=2)
         y += PAD
-        letters, number = self.letters, str(self.number)
+        letters, number = self.letters, str(self.state.number)
         letters.number.draw(canvas, (MARGIN, y - 6), number, INK)
         x = MARGIN + letters.number.width(number) + 16
         for place, line in enumerate((letters.small.fit(self.state.id, TEXT - 60), *self.told)):

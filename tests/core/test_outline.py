@@ -21,6 +21,14 @@ def test_an_outline_comes_back_as_it_was_written(tmp_path):
     assert read(tmp_path / "nothing.json") == Outline()
 
 
+def test_numbers_are_places_in_the_whole_story():
+    shots = [{"id": name, "prompt": f"{name}."} for name in ("wake", "trot", "lake")]
+    asked = [{"shot_id": name} for name in ("clip", "wake", "lake")]
+    outline = Outline(json.dumps({"scenes": [{"shots": shots}]}), tuple(asked))
+    assert outline.whole(["clip", "lake"]) == ("clip", "wake", "trot", "lake")
+    assert outline.whole(["clip", "another"]) == Outline().whole(["clip"]) == ()
+
+
 def test_what_says_the_same_is_not_written_again(tmp_path):
     path = tmp_path / "outline.json"
     write(path, TOLD)

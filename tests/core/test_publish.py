@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 from stories import PROMPTS, Told, contents, make, scene, tell
 
-from storymem_core import film, movie
+from storymem_core import contact_sheet, film, movie
 from storymem_core.disk import digest
 from storymem_core.errors import StoryMemError
 from storymem_core.project import Project, Story
@@ -72,6 +73,20 @@ def test_story_json(story, folder):
         **shots()[1].row, "key": story.keys[1], "made_of": shots()[1].made_of, "reused": False, "take": 1,
         "stale": [], "locked": False,
     }  # fmt: skip
+
+
+def test_the_sheet_numbers_shots_by_the_whole_script(story, folder):
+    def sheet():
+        publish(story)
+        return np.asarray(Image.open(folder / "contact_sheet.png"))
+
+    before, project = sheet(), Project.open(folder)
+    ids = [f"id-{place}" for place in range(5)]
+    whole = [ids[4], *ids[:4]]  # the script's first shot is left out of the film
+    script = {"scenes": [{"shots": [{"id": one, "prompt": "A fox."} for one in whole]}]}
+    project.outlined(replace(project.outline(), script=json.dumps(script)))
+    expected = contact_sheet.draw(story.shots(), title="The Lantern", whole=whole)
+    assert np.array_equal(sheet(), np.asarray(expected)) and not np.array_equal(before, expected)
 
 
 def test_a_reused_shot_has_no_changes(tmp_path):

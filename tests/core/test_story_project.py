@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,9 @@ from toy_story import SHOTS, run, shot
 
 from storymem_core.errors import StoryMemError
 from storymem_core.memory import MemoryBank
-from storymem_core.project import Project, Story
+from storymem_core.project import Project, Story, shot_ids
 from storymem_core.publish import publish
-from storymem_core.shot_states import KEPT, LOCKED, kept, look, so_far
+from storymem_core.shot_states import KEPT, LOCKED, kept, look, report, so_far
 from storymem_core.story_project import ACTIONS, act, use
 
 
@@ -77,6 +78,22 @@ def test_later_shots_are_stale_and_redone_or_kept_as_a_person_says(folder):
     do(folder, "take", "2", 1)
     do(folder, "redo", "all")
     assert run(folder).keys == first.keys  # each copy is stored still
+
+
+def test_shots_that_were_left_out_keep_their_numbers(folder):
+    story = run(folder, [SHOTS[0], SHOTS[2]])
+    project = Project.open(folder)
+    script = {"scenes": [{"shots": [{"id": one["shot_id"], "prompt": "A fox."} for one in SHOTS[:3]]}]}
+    project.outlined(replace(project.outline(), script=json.dumps(script)))
+    assert shot_ids(story) == ("wake", "trot", "lake")
+    assert [state.number for state in look(project)] == [1, 3]
+    assert report("fox", look(project)).splitlines()[2].startswith("3. lake: ")
+    with pytest.raises(StoryMemError, match="left out when the story was last run"):
+        do(folder, "lock", "2")
+    do(folder, "lock", "2-3")
+    assert told(folder) == ["made", "locked"]
+    with pytest.raises(StoryMemError, match=r"shot 3 \(lake\) is locked"):
+        do(folder, "take", "3", 2)
 
 
 def test_what_a_decision_keeps_is_known_before_the_next_run(folder):
