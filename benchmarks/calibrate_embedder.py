@@ -1,7 +1,7 @@
 """Which threshold an embedder needs: `run.py bench calibrate_embedder [NAME OR CHECKPOINT]`.
 
-StoryMem's 0.90 was chosen for CLIP and says nothing about other embedders. The threshold is found as
-storymem_core/calibration.py tells, on eight real photographs; the errors on other places are told too.
+StoryMem's 0.90 was chosen for CLIP and says nothing about other embedders. The threshold is found on eight
+real photographs, as storymem_core/keyframes/calibration.py does it; its errors on other places stand beside.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from torch import Tensor
 
 from benchmarks.photos import NEIGHBOUR, SCENES, photo
 from runner.benchmark import report
-from storymem_core import calibration, embedders
-from storymem_core.calibration import HEIGHT, WIDTH, Cosines, below, chosen, equal_error, view
+from storymem_core.keyframes import calibration, embedders
+from storymem_core.keyframes.calibration import HEIGHT, WIDTH, Cosines, below, chosen, equal_error, view
 
 SHOTS = 12  # of each photo
 

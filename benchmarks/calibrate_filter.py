@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from benchmarks.photos import SCENES, TEXTURES, photo, view
 from benchmarks.photos.drawings import drawings
 from runner.benchmark import report
-from storymem_core.aesthetics import TechnicalQuality
+from storymem_core.keyframes.aesthetics import TechnicalQuality
 
 SIZES = ((64, 64), (240, 416), (480, 832))
 MARGIN = STEP = 0.05

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 from benchmarks.hero_shots import demo
 from benchmarks.hero_shots.asked import LENGTH, Asked, ask
 from runner.packages import ROOT
-from storymem_core.lettering import Lettering
+from storymem_core.sheets.lettering import Lettering
 
 PICTURES, FRAMES = 3, (2, 8, 14)
 """Pictures in a memory, and the frames of a shot that are shown."""
@@ -35,7 +35,7 @@ NARROW = (SIDE - (PICTURES - 1) * GAP) // PICTURES
 def shown(number: int, folder: Path, steps: int | None) -> tuple[str, list[list[np.ndarray]]]:
     """A story's prompt, and what each column shows: uint8 [H, W, 3] each."""
     from benchmarks.hero_shots import made
-    from storymem_core.shot import Settings
+    from storymem_core.making.shot import Settings
 
     widgets, size = demo.sampling(steps)
     settings = Settings(width=size, height=size, spacing=5.0, **widgets)

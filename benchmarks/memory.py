@@ -84,7 +84,7 @@ class Job(NamedTuple):
 def looks(job: Job) -> dict[str | Way, Look]:
     """Every row's look at one story, and those at the truth and at its round trip through the VAE."""
     from benchmarks.hero_shots import made
-    from storymem_core.shot import Settings
+    from storymem_core.making.shot import Settings
 
     asked = ask(job.number)
     truth = asked.truth(job.size)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from comfy_api.latest import io, ui
 
-from ..storymem_core import aesthetics
-from ..storymem_core.filter import create, passing
+from ..storymem_core.keyframes import aesthetics
+from ..storymem_core.keyframes.filter import create, passing
 from .common import CATEGORY, FilterSocket, named_errors
 from .preview import images_preview
 

@@ -9,7 +9,7 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..storymem_core.errors import StoryMemError, at_node
-from ..storymem_core.memory_frame import CROP, FITS
+from ..storymem_core.memory.frame import CROP, FITS
 from ..storymem_core.sampling import M2V
 
 CATEGORY = "StoryMem"

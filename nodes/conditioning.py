@@ -5,7 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io, ui
 
 from ..storymem_core.host import conditioning
-from ..storymem_core.story import mode
+from ..storymem_core.script.plan import mode
 from .common import CATEGORY, end_image_input, named_errors, size_inputs
 
 
@@ -45,7 +45,9 @@ class StoryMemShotConditioning(io.ComfyNode):
 
     @classmethod
     @named_errors
-    def execute(cls, positive, negative, vae, width, height, length, start_frames=None, end_image=None) -> io.NodeOutput:
+    def execute(
+        cls, positive, negative, vae, width, height, length, start_frames=None, end_image=None
+    ) -> io.NodeOutput:
         size = {"width": width, "height": height, "length": length}
         end = None if end_image is None else end_image[:1]
         shot = conditioning.condition_shot(positive, negative, vae, start_frames, **size, end=end)

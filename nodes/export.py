@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import io, ui
 
-from ..storymem_core import export, sound
+from ..storymem_core.film import export, sound
 from ..storymem_core.host import files
 from .common import CATEGORY, StorySocket, colour_match_input, film_inputs, named_errors
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import InputImpl, io
 
-from ..storymem_core import publish
+from ..storymem_core.film import publish
 from ..storymem_core.host import files, graph
 from .common import CATEGORY, StorySocket, colour_match_input, film_inputs, named_errors
 

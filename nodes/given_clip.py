@@ -6,8 +6,8 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..storymem_core import chain, given_clip
 from ..storymem_core.host import files
+from ..storymem_core.making import chain, given_clip
 from .common import (
     CATEGORY,
     EmbedderSocket,

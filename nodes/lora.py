@@ -8,7 +8,7 @@ from comfy_api.latest import io, ui
 
 from ..storymem_core.host import files
 from ..storymem_core.host.lora import apply, named
-from ..storymem_core.lora import Scaling
+from ..storymem_core.lora.files import Scaling
 from .common import CATEGORY, named_errors
 
 

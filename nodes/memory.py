@@ -6,15 +6,15 @@ from dataclasses import replace
 
 from comfy_api.latest import io
 
-from ..storymem_core import embedders
 from ..storymem_core.host import files
 from ..storymem_core.host.lora import log_doubts
 from ..storymem_core.host.memory import give_memory
-from ..storymem_core.memory import MemoryBank
-from ..storymem_core.memory_frame import CROP
-from ..storymem_core.references import names_of_images
-from ..storymem_core.remember import memory_pictures, with_references
-from ..storymem_core.saved_memory import saved_memory, saved_version
+from ..storymem_core.keyframes import embedders
+from ..storymem_core.keyframes.remember import memory_pictures, with_references
+from ..storymem_core.memory.bank import MemoryBank
+from ..storymem_core.memory.frame import CROP
+from ..storymem_core.memory.references import names_of_images
+from ..storymem_core.memory.saved import saved_memory, saved_version
 from .common import (
     CATEGORY,
     EmbedderSocket,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..storymem_core import embedders, memory_sheet
-from ..storymem_core.bank_edits import edited, parse
-from ..storymem_core.memory_frame import CROP
-from ..storymem_core.project import shot_ids
-from ..storymem_core.references import names_of_images
-from ..storymem_core.remember import as_bank, with_references
+from ..storymem_core.keyframes import embedders
+from ..storymem_core.keyframes.remember import as_bank, with_references
+from ..storymem_core.memory.edits import edited, parse
+from ..storymem_core.memory.frame import CROP
+from ..storymem_core.memory.references import names_of_images
+from ..storymem_core.sheets import memory_sheet
+from ..storymem_core.store.project import shot_ids
 from .common import CATEGORY, EmbedderSocket, MemorySocket, StorySocket, fit_input, named_errors
 from .preview import images_preview, picture
 
@@ -64,7 +65,10 @@ class StoryMemMemoryEdit(io.ComfyNode):
                     "images", optional=True, tooltip="Pictures to add, as the newest frames of the window."
                 ),
                 io.String.Input(
-                    "name", default="", optional=True, tooltip="What the added pictures are called, such as hero."
+                    "name",
+                    default="",
+                    optional=True,
+                    tooltip="What the added pictures are called, such as hero.",
                 ),
                 EmbedderSocket.Input(
                     "embedder", optional=True, tooltip="How likeness is measured; that of the memory."

@@ -7,9 +7,9 @@ from typing import Any
 from comfy_api.latest import io
 from comfy_execution.graph_utils import ExecutionBlocker, GraphBuilder
 
-from ..storymem_core import chain, loop_body, own_loop
 from ..storymem_core.host import files
-from ..storymem_core.own_loop import Making
+from ..storymem_core.making import chain, loop_body, own_loop
+from ..storymem_core.making.own_loop import Making
 from .common import (
     CATEGORY,
     LoopSocket,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..storymem_core import story_project
-from ..storymem_core.draft import project_name
 from ..storymem_core.host import files
-from ..storymem_core.remember import as_images
+from ..storymem_core.keyframes.remember import as_images
+from ..storymem_core.making.draft import project_name
+from ..storymem_core.store import story_project
 from .common import CATEGORY, ScriptSocket, StorySocket, named_errors
 from .preview import images_preview
 

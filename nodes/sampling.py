@@ -8,7 +8,7 @@ from ..storymem_core.host.conditioning import condition_shot
 from ..storymem_core.host.lora import log_doubts
 from ..storymem_core.host.memory import give_memory
 from ..storymem_core.host.sampling import sample
-from ..storymem_core.remember import memory_pictures
+from ..storymem_core.keyframes.remember import memory_pictures
 from .common import (
     CATEGORY,
     MemorySocket,
@@ -74,9 +74,12 @@ class StoryMemM2VSampler(io.ComfyNode):
             end=None if end_image is None else end_image[:1],
         )  # fmt: skip
         frames = memory_pictures(memory)
-        experts = {"high": high_noise_model, "low": low_noise_model}
-        overlap = None if start_frames is None else len(start_frames)
-        log_doubts(experts, memory=len(frames), spacing=spacing, overlap=overlap)
+        log_doubts(
+            {"high": high_noise_model, "low": low_noise_model},
+            memory=len(frames),
+            spacing=spacing,
+            overlap=None if start_frames is None else len(start_frames),
+        )
         high, low = give_memory(
             (high_noise_model, low_noise_model), vae, frames, latent["samples"], seed=seed, spacing=spacing
         )

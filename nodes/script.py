@@ -6,7 +6,7 @@ from textwrap import shorten
 
 from comfy_api.latest import io, ui
 
-from ..storymem_core import script
+from ..storymem_core.script import script
 from .common import CATEGORY, ScriptSocket, named_errors
 
 EXAMPLE = """# A fox goes home

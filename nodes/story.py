@@ -8,13 +8,13 @@ from typing import Any
 from comfy_api.latest import io, ui
 from comfy_execution.graph_utils import GraphBuilder
 
-from ..storymem_core import chain
-from ..storymem_core.draft import STEPS
-from ..storymem_core.extra_lora import NONE
 from ..storymem_core.host import files
-from ..storymem_core.references import ALL
+from ..storymem_core.lora.extra_lora import NONE
+from ..storymem_core.making import chain
+from ..storymem_core.making.draft import STEPS
+from ..storymem_core.making.steps import Step
+from ..storymem_core.memory.references import ALL
 from ..storymem_core.sampling import T2V
-from ..storymem_core.steps import Step
 from .common import (
     CATEGORY,
     EmbedderSocket,

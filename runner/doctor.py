@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from storymem_core import cards
+from storymem_core.models import cards
 
 from . import existing, installation
 from .arguments import Arguments

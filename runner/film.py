@@ -10,10 +10,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from storymem_core import story
 from storymem_core.errors import StoryMemError
-from storymem_core.script import Script, parse
-from storymem_core.shot_list import chosen
+from storymem_core.script import plan as story
+from storymem_core.script.script import Script, parse
+from storymem_core.script.shot_list import chosen
 
 from . import graphs
 from .arguments import DEMO_GRAPH, Arguments

@@ -100,7 +100,7 @@ def input_files(graph: Graph) -> list[str]:
 
 
 def plan_settings(graph: Graph) -> dict[str, Any]:
-    """What a graph says of its story's plan, as the keywords of `storymem_core.story.plan`."""
+    """What a graph says of its story's plan, as the keywords of `storymem_core.script.plan.plan`."""
     loop = graph[only(graph, LOOP)]["inputs"]
     banks = [node["inputs"] for node in graph.values() if node["class_type"] == BANK]
     return {
@@ -114,7 +114,7 @@ def plan_settings(graph: Graph) -> dict[str, Any]:
 
 
 def only_shots(graph: Graph) -> str:
-    """Which of the script's shots its loop makes, as `storymem_core.shot_list.chosen` reads it."""
+    """Which of the script's shots its loop makes, as `storymem_core.script.shot_list.chosen` reads it."""
     return graph[only(graph, LOOP)]["inputs"].get("only", "")
 
 

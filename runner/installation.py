@@ -140,7 +140,7 @@ def small_models(python: Path, host: Path, say: Callable[[str], None]) -> Path:
     def make(folder: Path, again: bool) -> None:
         # ComfyUI's folder first: the pack's `nodes/` must not hide the host's nodes.py.
         variables = clean_variables(PYTHONPATH=os.pathsep.join((str(host), str(ROOT))))
-        packages.run([python, "-m", "storymem_core.small_models", folder / "models"], variables)
+        packages.run([python, "-m", "storymem_core.models.small_models", folder / "models"], variables)
 
     made_of = "\n".join((package / name).read_text() for name in SMALL_MODEL_SOURCES)
     step = Step("small checkpoints", made_of, make)

@@ -52,7 +52,7 @@ def full_server(comfyui: Path, models: Path, tmp_path_factory: pytest.TempPathFa
     """A server that knows every node and finds every file of every graph: small ones, the others empty."""
     from runner import graphs
     from runner.server import PACK, Server
-    from storymem_core.weights import SHIPPED
+    from storymem_core.models.weights import SHIPPED
     from tests import small_files
     from tests.model_files import named, with_placeholders
 

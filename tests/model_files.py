@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from storymem_core.weights import SHIPPED
+from storymem_core.models.weights import SHIPPED
 
 KINDS = MappingProxyType(
     {

@@ -12,7 +12,7 @@ from typing import Any
 from runner import graphs
 from runner.arguments import DEMO_GRAPH
 from runner.installation import small_models
-from storymem_core import weights
+from storymem_core.models import weights
 
 WIDGETS = ("steps", "cfg_high", "cfg_low", "sampler_name", "scheduler", "shift", "boundary")
 
@@ -42,7 +42,7 @@ def models_folder(given: Path | None, say: Callable[[str], None]) -> Path:
 
 
 def sampling(steps: int | None) -> tuple[dict[str, Any], int]:
-    """The demo's widgets that make a storymem_core.shot.Settings, with other steps if asked, and its size."""
+    """The demo's widgets that make `making.shot.Settings`, with other steps if asked, and its size."""
     graph = graphs.load(DEMO_GRAPH)
     inputs = graph[graphs.only(graph, graphs.LOOP)]["inputs"]
     widgets = {name: inputs[name] for name in WIDGETS}

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from storymem_core.calibration import view as view
+from storymem_core.keyframes.calibration import view as view
 
 SCENES = {
     "astronaut": "skimage/data/astronaut.png",

@@ -7,10 +7,10 @@ from comfy.clip_vision import ClipVisionModel
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..calibration import FEWEST, calibrate
-from ..embedders import BATCH
 from ..errors import StoryMemError
-from ..images import checked_frames
+from ..frames.images import checked_frames
+from ..keyframes.calibration import FEWEST, calibrate
+from ..keyframes.embedders import BATCH
 from .fingerprint import of_model
 
 PAPERS = {"hidden_size": 768, "num_hidden_layers": 12, "patch_size": 32, "hidden_act": "quick_gelu"}

@@ -10,8 +10,8 @@ import torch
 from comfy.sd import VAE
 from torch import Tensor
 
-from ..conditioning import SPATIAL_STRIDE, check_size, check_start, shot_pixels, unknown_mask
-from ..frames import latent_frames
+from ..conditioning.start import SPATIAL_STRIDE, check_size, check_start, shot_pixels, unknown_mask
+from ..frames.counts import latent_frames
 from .vae import LATENT_CHANNELS, encode, encode_grey, resize
 
 Conditioning = list[list[Any]]

@@ -12,8 +12,8 @@ from comfy.sd import CLIP, VAE
 from comfy.utils import get_attr
 from torch import Tensor, nn
 
-from ..fingerprint import describe, fingerprint
-from ..memory_patch import rope_with_memory
+from ..conditioning.memory_patch import rope_with_memory
+from ..store.fingerprint import describe, fingerprint
 
 OURS = "storymem"
 """Options and wrappers with this prefix do not count: a story's memory and reports are told elsewhere."""
@@ -22,7 +22,7 @@ OURS = "storymem"
 def of_model(model: ModelPatcher) -> str:
     """sha256 of a MODEL: original weights, patches on them, object patches, wrappers and options.
 
-    The memory that StoryMem gave it does not count. Limits: see `storymem_core.fingerprint`; callbacks,
+    The memory that StoryMem gave it does not count. Limits: see `storymem_core.store.fingerprint`; callbacks,
     attachments and hooks do not count, and of a bypass LoRA only what its injections hold.
     """
     with model.use_ejected():

@@ -16,8 +16,8 @@ from comfy.utils import get_attr
 from comfy.weight_adapter.lora import LoRAAdapter
 
 from ..errors import StoryMemError
-from ..lora import LoraFile, Scaling, read
-from ..lora_doubts import missing, warnings
+from ..lora.doubts import missing, warnings
+from ..lora.files import LoraFile, Scaling, read
 from . import files
 
 REPORTS = "storymem_lora"
@@ -125,7 +125,7 @@ def doubts(
 
     Args:
         sees_memory: the model is given memory frames.
-        expert, overlap, spacing: see `lora_doubts.warnings`; None to leave them unchecked.
+        expert, overlap, spacing: see `lora.doubts.warnings`; None to leave them unchecked.
     """
     notes = reports(model)
     if not notes and sees_memory and getattr(model.model.diffusion_model, "dim", 0) >= A14B_WIDTH:
@@ -143,7 +143,7 @@ def log_doubts(
     Args:
         models: by the expert that each is used as, None where it is not known.
         memory: frames of memory that they see.
-        spacing, overlap: see `lora_doubts.warnings`.
+        spacing, overlap: see `lora.doubts.warnings`.
     """
     for expert, model in models.items():
         for doubt in doubts(model, sees_memory=memory > 0, expert=expert, overlap=overlap, spacing=spacing):

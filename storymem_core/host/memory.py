@@ -14,10 +14,7 @@ from comfy.patcher_extension import WrappersMP
 from comfy.sd import VAE
 from torch import Tensor
 
-from ..conditioning import SPATIAL_STRIDE
-from ..errors import StoryMemError
-from ..memory_frame import Picture
-from ..memory_patch import (
+from ..conditioning.memory_patch import (
     MEMORY,
     insert_memory,
     memory_entry,
@@ -26,7 +23,10 @@ from ..memory_patch import (
     require_memory,
     rope_with_memory,
 )
-from ..positions import memory_positions
+from ..conditioning.positions import memory_positions
+from ..conditioning.start import SPATIAL_STRIDE
+from ..errors import StoryMemError
+from ..memory.frame import Picture
 from .vae import encode_each
 
 I2V_CHANNELS, T2V_CHANNELS = 36, 16

@@ -13,9 +13,9 @@ from comfy.sd1_clip import SD1ClipModel, SD1Tokenizer, SDClipModel, SDTokenizer
 from comfy.supported_models_base import ClipTarget
 from torch import Tensor
 
-from ..text_encoder import TABLE, read
-from ..vocabulary import END, PAD, Vocabulary
-from ..wan_shapes import TEXT_WIDTH
+from ..models.text_encoder import TABLE, read
+from ..models.vocabulary import END, PAD, Vocabulary
+from ..models.wan_shapes import TEXT_WIDTH
 
 NAME = "storymem_small"
 """The encoder's name among the host's: the key of its tokens, and of textual inversion embeddings."""

@@ -14,10 +14,10 @@ from comfy.ldm.wan.vae import WanVAE
 from comfy.sd import VAE
 from torch import Tensor
 
-from ..conditioning import GREY, SPATIAL_STRIDE, check_size, shot_pixels
+from ..conditioning.start import GREY, SPATIAL_STRIDE, check_size, shot_pixels
 from ..errors import StoryMemError
-from ..frames import TEMPORAL_STRIDE
-from ..memory_frame import CROP, PAD
+from ..frames.counts import TEMPORAL_STRIDE
+from ..memory.frame import CROP, PAD
 from ..sampling import check_finite
 
 LATENT_CHANNELS = 16

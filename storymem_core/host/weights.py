@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import folder_paths
 
-from ..weights import FOLDER
+from ..models.weights import FOLDER
 
 
 def offer() -> None:

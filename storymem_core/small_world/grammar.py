@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..vocabulary import split
+from ..models.vocabulary import split
 from .scene import Scene
 
 Spoken = Mapping[str, tuple[str, ...]]

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import script as scripts
 from ..errors import StoryMemError
-from ..script import Script, Shot
+from ..script import script as scripts
+from ..script.script import Script, Shot
 from . import grammar, scene
 from .looks import Cast, random_cast
 from .parts import EVERYTHING, Among

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..vocabulary import Vocabulary
+from ..models.vocabulary import Vocabulary
 from .grammar import WORDS
 
 VOCABULARY: tuple[str, ...] = tuple(sorted(WORDS))

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..disk import digest, replacing
 from ..errors import StoryMemError
-from ..wan_shapes import TEXT_WIDTH
+from ..models.wan_shapes import TEXT_WIDTH
 from .vae_forward import Autoencoder
 
 SUBFOLDERS = {"high": "transformer", "low": "transformer_2"}

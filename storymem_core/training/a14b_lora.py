@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import StoryMemError
-from ..lora_settings import LoraSettings
+from ..lora.settings import LoraSettings
 from . import a14b, checkpoints, curation, export, group_latents, loop
 from .adapter import with_adapter
 from .data import Mix

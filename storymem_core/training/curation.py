@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .. import embedders, filter
 from ..disk import digest, read_json, write_json
-from ..embedders import Embedder
 from ..errors import StoryMemError
-from ..filter import Filter
+from ..keyframes import embedders, filter
+from ..keyframes.embedders import Embedder
+from ..keyframes.filter import Filter
 from . import grouping, video_files
 from .grouping import Band, Clip, Group, Look
 from .looking import EVERY, Entry, entry_of

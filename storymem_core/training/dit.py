@@ -16,8 +16,8 @@ from diffusers import WanTransformer3DModel
 from diffusers.models.embeddings import PixArtAlphaTextProjection
 from torch import Tensor, nn
 
-from ..frames import latent_frames
-from ..wan_shapes import LATENT_CHANNELS, TEXT_WIDTH
+from ..frames.counts import latent_frames
+from ..models.wan_shapes import LATENT_CHANNELS, TEXT_WIDTH
 from . import checkpoints, text
 from .compiling import can_compile, compile_again
 from .data import Latents, Mix

@@ -22,16 +22,16 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool3d
 
-from ..conditioning import shot_pixels
+from ..conditioning.start import shot_pixels
 from ..disk import remove_unfinished, replacing
-from ..frames import latent_frames
-from ..small_models import LATENT_MEAN, LATENT_STD
+from ..frames.counts import latent_frames
+from ..models.small_models import LATENT_MEAN, LATENT_STD
+from ..models.wan_shapes import LATENT_CHANNELS
 from ..small_world import clip, grammar, stories, words
 from ..small_world.looks import Cast
 from ..small_world.owners import Owner
 from ..small_world.parts import EVERYTHING, Among
 from ..small_world.scene import FPS, Scene
-from ..wan_shapes import LATENT_CHANNELS
 from . import vae_forward
 
 STORIES = 16

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..disk import replacing
 from ..errors import StoryMemError
-from ..lora_settings import LoraSettings
+from ..lora.settings import LoraSettings
 from .key_tables import DIT, VAE, Rows, to_diffusers, to_wan
 
 State = dict[str, Tensor]

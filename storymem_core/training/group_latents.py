@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..conditioning import shot_pixels
+from ..conditioning.start import shot_pixels
 from ..disk import digest, replacing
 from ..errors import StoryMemError
 from . import a14b, video_files

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .. import keyframes
+from ..keyframes import select as keyframes
 
 MOST_RELATIVES = 5
 MOST_FRAMES = 3  # of one relative, as a shot gives at most 3 keyframes when a story is made

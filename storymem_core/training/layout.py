@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..slots import MASK_CHANNELS, memory_slots
+from ..conditioning.slots import MASK_CHANNELS, memory_slots
 
 TIMESTEPS = 1000.0
 """The model is told t as a timestep of 0 .. 1000."""

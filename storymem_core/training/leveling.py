@@ -14,7 +14,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from ..small_models import LATENT_MEAN, LATENT_STD
+from ..models.small_models import LATENT_MEAN, LATENT_STD
 from .vae_forward import Autoencoder
 
 _LEAST = 0.02

@@ -14,10 +14,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..aesthetics import Scorer
 from ..disk import canonical, digest, replacing
-from ..embedders import BATCH, Embedder
 from ..errors import StoryMemError
+from ..keyframes.aesthetics import Scorer
+from ..keyframes.embedders import BATCH, Embedder
 from . import scene_cuts, video_files
 from .scene_cuts import Shot
 

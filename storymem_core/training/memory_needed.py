@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from .. import wan_shapes
+from ..models import wan_shapes
 
 GIB = 2**30
 BF16, FP32 = 2, 4

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from torch import Tensor
 
-from .. import text_encoder, weights
-from ..lora_settings import LoraSettings
+from ..lora.settings import LoraSettings
+from ..models import text_encoder, weights
+from ..models.vocabulary import Vocabulary
 from ..small_world.words import TEXTS
-from ..vocabulary import Vocabulary
 from . import export, text
 from .checkpoints import averages
 from .decoder import DECODER

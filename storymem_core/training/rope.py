@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..positions import DEFAULT_SPACING, temporal_positions
+from ..conditioning.positions import DEFAULT_SPACING, temporal_positions
 
 THETA = 10000.0
 """Base of Wan's rotary frequencies."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..disk import replacing
-from ..small_models import LATENT_MEAN, LATENT_STD
+from ..models.small_models import LATENT_MEAN, LATENT_STD
 from ..small_world.scene import FPS
 from . import layout, vae_forward
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from .. import text_encoder
+from ..models import text_encoder
 from ..small_world.words import TEXTS
 
 SEED = 0

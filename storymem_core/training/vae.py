@@ -22,8 +22,8 @@ from torch import Tensor, nn
 
 from ..disk import replacing
 from ..errors import StoryMemError
-from ..frames import latent_frames
-from ..wan_shapes import LATENT_CHANNELS
+from ..frames.counts import latent_frames
+from ..models.wan_shapes import LATENT_CHANNELS
 from . import vae_clips
 from .drawings import FRESH, draw, kept
 from .leveling import level, moments

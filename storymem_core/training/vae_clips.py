@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..disk import replacing
-from ..wan_shapes import LATENT_CHANNELS
+from ..models.wan_shapes import LATENT_CHANNELS
 from .vae_forward import Autoencoder, decode, encode
 
 _CHARACTERS = 4.0

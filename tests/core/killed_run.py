@@ -21,8 +21,8 @@ sys.path[:0] = [str(HERE.parents[1]), str(HERE)]
 
 from stories import PROMPTS, Told, contents, scene, tell  # noqa: E402
 
-from storymem_core.project import Project  # noqa: E402
-from storymem_core.publish import publish  # noqa: E402
+from storymem_core.film.publish import publish  # noqa: E402
+from storymem_core.store.project import Project  # noqa: E402
 
 SHOTS = [
     Told(f"shot-{place}", scene(place, 9), dropped=place % 2, prompt=PROMPTS[place % 4], seed=place)

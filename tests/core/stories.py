@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
-from storymem_core.memory import MemoryBank, MemoryFrame, Origin, update
-from storymem_core.project import Project, StoredShot, Story
+from storymem_core.memory.bank import MemoryBank, MemoryFrame, Origin, update
+from storymem_core.store.project import Project, StoredShot, Story
 
 SKIES = ("#f2c58b", "#8ec5e8", "#2c3560", "#d9dfe4")
 GROUNDS = ("#7a5a3a", "#5d8f4e", "#1d2338", "#b7bec4")

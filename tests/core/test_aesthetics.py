@@ -8,10 +8,10 @@ import torch
 
 from benchmarks import calibrate_filter
 from benchmarks.photos import SCENES, photo, view
-from storymem_core import aesthetics
-from storymem_core.aesthetics import TechnicalQuality
 from storymem_core.errors import StoryMemError
-from storymem_core.filter import create
+from storymem_core.keyframes import aesthetics
+from storymem_core.keyframes.aesthetics import TechnicalQuality
+from storymem_core.keyframes.filter import create
 
 RESULT = Path(calibrate_filter.__file__).parent / "results" / "calibrate_filter.json"
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storymem_core.bank_edits import cap, drop, edited, move, name_of, parse, pin, restore, unpin
-from storymem_core.bank_folder import load, save
 from storymem_core.errors import StoryMemError
-from storymem_core.memory import MemoryBank, MemoryFrame, Origin, marks, update
+from storymem_core.memory.bank import MemoryBank, MemoryFrame, Origin, marks, update
+from storymem_core.memory.bank_folder import load, save
+from storymem_core.memory.edits import cap, drop, edited, move, name_of, parse, pin, restore, unpin
 
 
 def frame(number: int, shot: str = "", source: str = "shot", at: int | None = None) -> MemoryFrame:

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from benchmarks.photos import SCENES, photo, view
-from storymem_core import calibration, embedders
-from storymem_core.calibration import calibrate
 from storymem_core.errors import StoryMemError
+from storymem_core.keyframes import calibration, embedders
+from storymem_core.keyframes.calibration import calibrate
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from storymem_core.cards import (
+from storymem_core.models.cards import (
     BYTES_PER_TOKEN,
     PRESETS,
     decodes_whole,

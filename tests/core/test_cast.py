@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storymem_core.cast import Character, described, mentioned
+from storymem_core.script.cast import Character, described, mentioned
 
 CAST = {
     "Mira": Character("a young woman in a red coat."),

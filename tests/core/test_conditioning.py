@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from storymem_core.conditioning import check_size, check_start, shot_pixels, unknown_mask
+from storymem_core.conditioning.start import check_size, check_start, shot_pixels, unknown_mask
 from storymem_core.errors import StoryMemError
 
 

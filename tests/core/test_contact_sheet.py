@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 from stories import PROMPTS, Told, make, noise, remembered, scene, tell
 
-from storymem_core import contact_sheet
-from storymem_core.lettering import Lettering, printable
-from storymem_core.memory import MemoryBank
-from storymem_core.project import Project
+from storymem_core.memory.bank import MemoryBank
+from storymem_core.sheets import contact_sheet
+from storymem_core.sheets.lettering import Lettering, printable
+from storymem_core.store.project import Project
 
 COLOURS = [(255 - 9 * place, 40 + 12 * place, 10 + 17 * place % 200) for place in range(12)]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from storymem_core.draft import cheaper, project_name, title
 from storymem_core.errors import StoryMemError
-from storymem_core.going_on import last_shot
-from storymem_core.project import Story
-from storymem_core.script import parse
-from storymem_core.shot_list import chosen
-from storymem_core.story import plan
+from storymem_core.making.draft import cheaper, project_name, title
+from storymem_core.making.going_on import last_shot
+from storymem_core.script.plan import plan
+from storymem_core.script.script import parse
+from storymem_core.script.shot_list import chosen
+from storymem_core.store.project import Story
 
 SCRIPT = parse("# Fox\n\nA.\n\n[continue] B.\n---\nC.\n\n[continue] D.\n\nE.")
 

@@ -11,9 +11,15 @@ from PIL import Image
 
 from benchmarks import calibrate_embedder
 from benchmarks.photos import NEIGHBOUR, SCENES, photo, view
-from storymem_core import embedders
-from storymem_core.embedders import CLIP_ARCHITECTURE, CLIP_MEAN, CLIP_STD, EfficientNetLite0, OpenClip
 from storymem_core.errors import StoryMemError
+from storymem_core.keyframes import embedders
+from storymem_core.keyframes.embedders import (
+    CLIP_ARCHITECTURE,
+    CLIP_MEAN,
+    CLIP_STD,
+    EfficientNetLite0,
+    OpenClip,
+)
 
 RESULT = Path(calibrate_embedder.__file__).parent / "results" / "calibrate_embedder.json"
 

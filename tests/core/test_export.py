@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 from stories import Told, noise, scene, tell
 
-from storymem_core import export, film, sound
 from storymem_core.errors import StoryMemError
-from storymem_core.sound import Sound
+from storymem_core.film import export, film, sound
+from storymem_core.film.sound import Sound
 
 FRAMES = (9, 8, 9)
 """What each shot adds to the film."""

@@ -13,9 +13,9 @@ import pytest
 from av.video.reformatter import ColorRange, Colorspace
 from stories import Told, make, scene
 
-from storymem_core import film, movie
 from storymem_core.errors import StoryMemError
-from storymem_core.project import Project
+from storymem_core.film import film, movie
+from storymem_core.store.project import Project
 
 HERE = Path(__file__).resolve().parent
 RANGES = {"src_color_range": ColorRange.MPEG, "dst_color_range": ColorRange.JPEG}
@@ -227,7 +227,8 @@ from fractions import Fraction
 from pathlib import Path
 sys.path[:0] = sys.argv[1:3]
 from stories import scene
-from storymem_core import frame_file, movie
+from storymem_core.film import movie
+from storymem_core.frames import frame_file
 path = Path(sys.argv[3])
 for size in ((64, 64), (416, 240)):
     movie.write(iter(scene(2, 9, size)), path, size, Fraction(16), {})

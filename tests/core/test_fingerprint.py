@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import nn
 
-from storymem_core.fingerprint import RUN, RUNS, WHOLE, describe, fingerprint, sample
+from storymem_core.store.fingerprint import RUN, RUNS, WHOLE, describe, fingerprint, sample
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DTYPES = [
@@ -211,7 +211,7 @@ def test_an_object_that_holds_itself():
 def test_equal_in_another_process():
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); import torch\n"
-        "from storymem_core.fingerprint import fingerprint\n"
+        "from storymem_core.store.fingerprint import fingerprint\n"
         "print(fingerprint({'w': torch.arange(50000.0)}, {'s': {'x', 'y', 'z'}, 'f': print, 'o': object()}))"
     )
     seen = set()

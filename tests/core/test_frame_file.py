@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from stories import noise, scene
 
-from storymem_core import frame_file
 from storymem_core.errors import StoryMemError
+from storymem_core.frames import frame_file
 
 
 @pytest.mark.parametrize("size", [(16, 16), (64, 64), (48, 80), (832, 480), (31, 65)])

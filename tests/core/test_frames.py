@@ -3,7 +3,7 @@
 import pytest
 
 from storymem_core.errors import StoryMemError
-from storymem_core.frames import dropped, is_length, latent_frames, next_start
+from storymem_core.frames.counts import dropped, is_length, latent_frames, next_start
 
 
 @pytest.mark.parametrize(("length", "latent"), [(1, 1), (5, 2), (9, 3), (17, 5), (77, 20), (81, 21)])

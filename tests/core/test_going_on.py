@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from stories import Told, noise, tell
 
-from storymem_core import stored_shot
 from storymem_core.errors import StoryMemError
-from storymem_core.going_on import asked
+from storymem_core.making.going_on import asked
+from storymem_core.store import stored_shot
 
 SHOTS = [Told(name, noise(number), prompt=f"The {name}.") for number, name in enumerate(("fox", "lake"))]
 

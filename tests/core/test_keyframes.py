@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storymem_core.errors import StoryMemError
-from storymem_core.keyframes import LOW_SCORE, OVER_LIMIT, SIMILAR, Keyframe, Rejected, select
+from storymem_core.keyframes.select import LOW_SCORE, OVER_LIMIT, SIMILAR, Keyframe, Rejected, select
 
 
 def cosine(a, b):

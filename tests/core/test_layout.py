@@ -22,7 +22,9 @@ HOST = {
     "nodes",
     "server",
 }
-BARE = ("errors", "frames", "positions", "script", "shot_list", "story")
+BARE = (
+    "errors", "frames.counts", "conditioning.positions", "script.script", "script.shot_list", "script.plan",
+)  # fmt: skip
 
 
 def imported(file: Path) -> set[str]:
@@ -40,6 +42,32 @@ def test_only_the_adapter_imports_the_host():
     assert len(files) > 20
     importers = {file.relative_to(ROOT).parts[1] for file in files if imported(file) & HOST}
     assert importers == {"host"}
+
+
+def rooms_on(room: str) -> set[str]:
+    """Rooms and single modules of the core whose files import from that room."""
+    found = set()
+    for file in (ROOT / "storymem_core").rglob("*.py"):
+        place = file.relative_to(ROOT / "storymem_core").parts
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                above = place[:-1][: len(place) - node.level]
+                names = [node.module] if node.module else [alias.name for alias in node.names]
+                if any((*above, *name.split("."))[0] == room for name in names):
+                    found.add(place[0])
+    return found
+
+
+def test_only_the_making_of_shots_stands_on_the_adapter():
+    assert rooms_on("host") == {"host", "making"}
+
+
+def test_the_map_names_every_room():
+    core = ROOT / "storymem_core"
+    rooms = {f"{path.name}/" for path in core.iterdir() if (path / "__init__.py").exists()}
+    rooms |= {path.name for path in core.glob("*.py")} - {"__init__.py", "disk.py", "errors.py"}
+    listed = re.findall(r"^    (\S+) ", (core / "__init__.py").read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(listed) == rooms
 
 
 @pytest.mark.parametrize("module", BARE)

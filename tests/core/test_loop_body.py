@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from storymem_core import loop_body
 from storymem_core.errors import StoryMemError
+from storymem_core.making import loop_body
 
 OPEN, CLOSE = loop_body.OPEN, loop_body.CLOSE
 

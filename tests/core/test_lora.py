@@ -14,8 +14,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from storymem_core.errors import StoryMemError
-from storymem_core.lora import LoraReport, convert, read
-from storymem_core.lora_doubts import missing, warnings
+from storymem_core.lora.doubts import missing, warnings
+from storymem_core.lora.files import LoraReport, convert, read
 
 RELEASED = "Wan2.2-MI2V-A14B/backbone_high_noise"
 

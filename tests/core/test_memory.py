@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from storymem_core.bank_folder import load, save
 from storymem_core.errors import StoryMemError
-from storymem_core.memory import MemoryBank, MemoryFrame, Origin, quantise, update
+from storymem_core.memory.bank import MemoryBank, MemoryFrame, Origin, quantise, update
+from storymem_core.memory.bank_folder import load, save
 
 
 def make_frame(i, embedding=None, size=(6, 8), score=None, source="shot"):

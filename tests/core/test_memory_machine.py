@@ -14,10 +14,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from storymem_core.bank_edits import edited, parse
-from storymem_core.bank_folder import load, save
 from storymem_core.errors import StoryMemError
-from storymem_core.memory import MemoryBank, MemoryFrame, Origin, update
+from storymem_core.memory.bank import MemoryBank, MemoryFrame, Origin, update
+from storymem_core.memory.bank_folder import load, save
+from storymem_core.memory.edits import edited, parse
 
 THRESHOLD = 0.9
 EMBEDDER = "toy"

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 from stories import noise, remembered
 
-from storymem_core.bank_edits import edited, parse
-from storymem_core.memory import MemoryBank
-from storymem_core.memory_sheet import cards, draw
+from storymem_core.memory.bank import MemoryBank
+from storymem_core.memory.edits import edited, parse
+from storymem_core.sheets.memory_sheet import cards, draw
 
 
 def memory() -> MemoryBank:

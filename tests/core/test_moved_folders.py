@@ -15,10 +15,10 @@ from stories import contents
 from toy_story import SHOTS, run
 
 from storymem_core.errors import StoryMemError
-from storymem_core.project import Project
-from storymem_core.publish import publish
-from storymem_core.shot_states import look
-from storymem_core.story_project import act, use
+from storymem_core.film.publish import publish
+from storymem_core.store.project import Project
+from storymem_core.store.shot_states import look
+from storymem_core.store.story_project import act, use
 
 HERE = Path(__file__).resolve().parent
 
@@ -140,7 +140,7 @@ TWO = """
 import sys; sys.path[:0] = [{root!r}, {here!r}]
 from toy_story import run
 from storymem_core.errors import StoryMemError
-from storymem_core.publish import publish
+from storymem_core.film.publish import publish
 print("ready", flush=True)
 sys.stdin.readline()
 try:

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from storymem_core.errors import StoryMemError
-from storymem_core.outline import Decision, Outline, read, write
-from storymem_core.script import take_seed
+from storymem_core.script.script import take_seed
+from storymem_core.store.outline import Decision, Outline, read, write
 
 TOLD = Outline(
     '{"scenes": []}',

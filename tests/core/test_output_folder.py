@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storymem_core.errors import StoryMemError
-from storymem_core.project import output_folder
+from storymem_core.store.project import output_folder
 
 
 @pytest.mark.parametrize(

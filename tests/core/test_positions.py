@@ -4,8 +4,8 @@ from itertools import pairwise
 
 import pytest
 
+from storymem_core.conditioning.positions import memory_positions, temporal_positions
 from storymem_core.errors import StoryMemError
-from storymem_core.positions import memory_positions, temporal_positions
 
 
 def test_the_papers_formula():

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from stories import NOTHING, Told, contents, make, noise, remembered, tell
 
-from storymem_core import memory
 from storymem_core.errors import StoryMemError
-from storymem_core.memory import MemoryBank
-from storymem_core.project import Project, StoredMemory, Story
+from storymem_core.memory import bank as memory
+from storymem_core.memory.bank import MemoryBank
+from storymem_core.store.project import Project, StoredMemory, Story
 
 TOLD = Told("a", noise(1))
 
@@ -355,7 +355,7 @@ def test_frames_must_be_quantised(project):
 
 HOLD = """
 import sys; sys.path.insert(0, {root!r})
-from storymem_core.project import Project
+from storymem_core.store.project import Project
 with Project.open(sys.argv[1]).locked():
     print("locked", flush=True)
     sys.stdin.read()
@@ -450,8 +450,8 @@ sys.path[:0] = [{root!r}, {here!r}]
 import numpy as np
 from stories import NOTHING, Told, make, noise, remembered
 from storymem_core.errors import StoryMemError
-from storymem_core.memory import MemoryBank, MemoryFrame, Origin
-from storymem_core.project import Project
+from storymem_core.memory.bank import MemoryBank, MemoryFrame, Origin
+from storymem_core.store.project import Project
 
 folder, limit, large = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 project = Project.open(folder)
@@ -563,7 +563,7 @@ def test_other_errors_are_not_called_a_full_disk(project, monkeypatch):
     def broken(*args):
         raise RuntimeError("the encoder is broken")
 
-    monkeypatch.setattr("storymem_core.frame_file.write", broken)
+    monkeypatch.setattr("storymem_core.frames.frame_file.write", broken)
     with pytest.raises(RuntimeError, match="the encoder is broken"):
         make(project, TOLD)
     assert_whole(project.folder, 0)

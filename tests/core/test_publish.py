@@ -11,11 +11,12 @@ import pytest
 from PIL import Image
 from stories import PROMPTS, Told, contents, make, scene, tell
 
-from storymem_core import contact_sheet, film, movie
 from storymem_core.disk import digest
 from storymem_core.errors import StoryMemError
-from storymem_core.project import Project, Story
-from storymem_core.publish import publish
+from storymem_core.film import film, movie
+from storymem_core.film.publish import publish
+from storymem_core.sheets import contact_sheet
+from storymem_core.store.project import Project, Story
 
 
 def shots(count: int = 4) -> list[Told]:
@@ -220,7 +221,7 @@ def test_a_shorter_story_leaves_no_old_files_of_ours(story, folder):
 
 
 def test_more_than_999_shots_keep_their_order_and_names(tmp_path):
-    from storymem_core.publish import _outputs
+    from storymem_core.film.publish import _outputs
 
     (one,) = tell(tmp_path / "story", shots(1)).shots()
     names = [

@@ -9,9 +9,9 @@ import torch
 from stories import Told, make, noise, remembered
 
 from storymem_core.errors import StoryMemError
-from storymem_core.memory import MemoryBank
-from storymem_core.project import Project
-from storymem_core.references import (
+from storymem_core.keyframes.remember import with_references
+from storymem_core.memory.bank import MemoryBank
+from storymem_core.memory.references import (
     as_text,
     from_text,
     names_of_images,
@@ -20,8 +20,8 @@ from storymem_core.references import (
     reference_names,
     seen_by,
 )
-from storymem_core.remember import with_references
-from storymem_core.script import parse
+from storymem_core.script.script import parse
+from storymem_core.store.project import Project
 
 
 class Brightness:

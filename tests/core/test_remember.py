@@ -7,11 +7,11 @@ import pytest
 import torch
 from stories import noise
 
-from storymem_core.embedders import FirstFrameOnly
 from storymem_core.errors import StoryMemError
-from storymem_core.filter import Filter
-from storymem_core.memory import MemoryBank
-from storymem_core.remember import as_images, embed, memory_pictures, remember, with_references
+from storymem_core.keyframes.embedders import FirstFrameOnly
+from storymem_core.keyframes.filter import Filter
+from storymem_core.keyframes.remember import as_images, embed, memory_pictures, remember, with_references
+from storymem_core.memory.bank import MemoryBank
 
 
 class Pixels:

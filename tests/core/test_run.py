@@ -14,8 +14,8 @@ from runner import film, installation, rings
 from runner.arguments import Arguments, parse
 from runner.rings import Counts
 from runner.server import Place
-from storymem_core import script as scripts
 from storymem_core.errors import StoryMemError
+from storymem_core.script import script as scripts
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = (
@@ -201,9 +201,7 @@ def test_selection_of_rings(words, parts, options):
     assert rings.selection(words) == (parts, options)
 
 
-@pytest.mark.parametrize(
-    "words, parts", [([], ["server"]), (["host"], ["host"]), (["-k", "x"], ["server"])]
-)
+@pytest.mark.parametrize("words, parts", [([], ["server"]), (["host"], ["host"]), (["-k", "x"], ["server"])])
 def test_another_host_runs_what_depends_on_it(words, parts):
     assert rings.selection(words, rings.ON_A_HOST)[0] == parts
 

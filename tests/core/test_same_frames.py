@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from stories import NOTHING, contents, noise, remembered
 
-from storymem_core import same_frames
-from storymem_core.memory import MemoryBank, MemoryFrame, account
-from storymem_core.project import Project, StoredShot
-from storymem_core.references import seen_by
+from storymem_core.memory.bank import MemoryBank, MemoryFrame, account
+from storymem_core.memory.references import seen_by
+from storymem_core.store import same_frames
+from storymem_core.store.project import Project, StoredShot
 
 
 def picture(seed: int, name: str = "") -> MemoryFrame:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-import storymem_core.script
-from storymem_core.cast import Character
-from storymem_core.extra_lora import ExtraLora
-from storymem_core.script import UNTITLED, dumps, full_prompt, parse, shot_seed
-from storymem_core.story import plan
+import storymem_core.script.script
+from storymem_core.lora.extra_lora import ExtraLora
+from storymem_core.script.cast import Character
+from storymem_core.script.plan import plan
+from storymem_core.script.script import UNTITLED, dumps, full_prompt, parse, shot_seed
 
 ST_BENCH = Path(__file__).parents[3] / "shared" / "st_bench"
 
@@ -312,7 +312,7 @@ def test_ids_survive_a_round_trip_even_if_prompts_hash_alike(monkeypatch):
     def weak(text):
         return hashlib.sha256(text.split(" ")[1].encode())  # of a made id: the attempt alone
 
-    monkeypatch.setattr(storymem_core.script, "_sha256", weak)
+    monkeypatch.setattr(storymem_core.script.script, "_sha256", weak)
     made = [shot.id for shot in parse("A\n\nB\n\nC").shots]
     assert len(set(made)) == 3
     script = parse(scenes({"video_prompts": ["A", "B", "C"], "id": ["a", None, made[2]]}))

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from storymem_core.errors import StoryMemError
-from storymem_core.script import MAX_SEED, parse
+from storymem_core.script.script import MAX_SEED, parse
 
 
 def scenes(*documents):

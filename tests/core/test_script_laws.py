@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storymem_core.errors import StoryMemError
-from storymem_core.script import MAX_SEED, dumps, parse
-from storymem_core.story import plan
+from storymem_core.script.plan import plan
+from storymem_core.script.script import MAX_SEED, dumps, parse
 
 no_clock = settings(deadline=None)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stories import Told, make, noise, scene, tell
 
-from storymem_core import film, movie, seams
 from storymem_core.errors import StoryMemError
-from storymem_core.project import Project
-from storymem_core.publish import publish
-from storymem_core.seams import colours, distance, measure
+from storymem_core.film import film, movie, seams
+from storymem_core.film.publish import publish
+from storymem_core.film.seams import colours, distance, measure
+from storymem_core.store.project import Project
 
 
 def drifted(frames: np.ndarray, gain: float = 0.8, shift: tuple[int, int, int] = (20, 12, -6)) -> np.ndarray:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storymem_core.errors import StoryMemError
-from storymem_core.shot_list import picked
+from storymem_core.script.shot_list import picked
 
 IDS = ("wake", "trot", "lake", "swim", "2-3x")
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from storymem_core.conditioning import check_size, check_start, unknown_mask
-from storymem_core.frames import latent_frames, next_start
-from storymem_core.memory_patch import CALL, MEMORY, memory_entry, rope_with_memory
-from storymem_core.positions import temporal_positions
-from storymem_core.slots import memory_slots
+from storymem_core.conditioning.memory_patch import CALL, MEMORY, memory_entry, rope_with_memory
+from storymem_core.conditioning.positions import temporal_positions
+from storymem_core.conditioning.slots import memory_slots
+from storymem_core.conditioning.start import check_size, check_start, unknown_mask
+from storymem_core.frames.counts import latent_frames, next_start
 from storymem_core.training.memory_needed import tokens
 
 SIZES = [(832, 480), (480, 832), (1280, 720), (720, 1280)]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from storymem_core.slots import memory_slots, path_noise
+from storymem_core.conditioning.slots import memory_slots, path_noise
 
 SIZE = (16, 4, 6)
 

@@ -7,14 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from storymem_core.small_models import make
+from storymem_core.models.small_models import make
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def test_command_writes_what_make_writes(tmp_path):
     run = subprocess.run(
-        [sys.executable, "-m", "storymem_core.small_models", tmp_path / "theirs", "--seed", "5"],
+        [sys.executable, "-m", "storymem_core.models.small_models", tmp_path / "theirs", "--seed", "5"],
         cwd=REPOSITORY, env=os.environ | {"PYTHONHASHSEED": "7"}, capture_output=True, text=True, check=True,
     )  # fmt: skip
     ours = make(tmp_path / "ours", seed=5)

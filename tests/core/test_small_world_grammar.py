@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from storymem_core.models.vocabulary import split
 from storymem_core.small_world import grammar, scene, words
 from storymem_core.small_world.actions import ACTIONS
 from storymem_core.small_world.camera import FRAMINGS, MOVES
 from storymem_core.small_world.grammar import attributes, prompt, read
 from storymem_core.small_world.places import PLACES, TIMES
 from storymem_core.small_world.scene import Scene
-from storymem_core.vocabulary import split
 
 NOTHING = dict.fromkeys(("place", "time", "action", "framing", "who")) | {"move": "still", "newcomer": False}
 

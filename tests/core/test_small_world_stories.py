@@ -6,12 +6,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from storymem_core import script as scripts
-from storymem_core import story
 from storymem_core.errors import StoryMemError
+from storymem_core.models.vocabulary import split
+from storymem_core.script import plan as story
+from storymem_core.script import script as scripts
 from storymem_core.small_world import clip, grammar, stories
 from storymem_core.small_world.parts import MIDDLE
-from storymem_core.vocabulary import split
 
 SAMPLES = [stories.sample(seed) for seed in range(600)]
 CLIPS = [row for told in SAMPLES for row in told.clips]

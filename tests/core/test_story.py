@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from storymem_core.errors import StoryMemError
-from storymem_core.script import Script, parse, shot_seed
-from storymem_core.story import as_row, plan
+from storymem_core.script.plan import as_row, plan
+from storymem_core.script.script import Script, parse, shot_seed
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = parse("A knight rides.\n\n[continue] She halts.\n---\nA castle.\n\n[continue] The gate opens.")
@@ -123,8 +123,8 @@ def test_a_row_is_what_the_command_prints():
 def test_a_plan_needs_the_standard_library_alone():
     program = (
         "import sys, json; sys.path.insert(0, sys.argv[1])\n"
-        "from storymem_core.script import parse\n"
-        "from storymem_core.story import as_row, plan\n"
+        "from storymem_core.script.script import parse\n"
+        "from storymem_core.script.plan import as_row, plan\n"
         "print(json.dumps([as_row(shot) for shot in plan(parse('A\\n\\n[continue] B'))]))"
     )
     bare = [sys.executable, "-I", "-S", "-c", program, str(ROOT)]  # -S: nothing that pip has installed

@@ -6,8 +6,8 @@ import pytest
 from stories import noise, remembered
 
 from storymem_core.errors import StoryMemError
-from storymem_core.memory import MemoryBank
-from storymem_core.story_edits import for_story, seen_by_next
+from storymem_core.memory.bank import MemoryBank
+from storymem_core.memory.story_edits import for_story, seen_by_next
 
 SHOTS = ("shot-ab", "shot-cd", "7")
 GIVEN = {"shot-ab": (0, 12), "shot-cd": (4,)}

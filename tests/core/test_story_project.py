@@ -14,11 +14,11 @@ from stories import noise, remembered
 from toy_story import SHOTS, run, shot
 
 from storymem_core.errors import StoryMemError
-from storymem_core.memory import MemoryBank
-from storymem_core.project import Project, Story, shot_ids
-from storymem_core.publish import publish
-from storymem_core.shot_states import KEPT, LOCKED, kept, look, report, so_far
-from storymem_core.story_project import ACTIONS, act, use
+from storymem_core.film.publish import publish
+from storymem_core.memory.bank import MemoryBank
+from storymem_core.store.project import Project, Story, shot_ids
+from storymem_core.store.shot_states import KEPT, LOCKED, kept, look, report, so_far
+from storymem_core.store.story_project import ACTIONS, act, use
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import pytest
 from stories import Told, make, noise
 
 from storymem_core.errors import StoryMemError
-from storymem_core.outline import FIRST_TAKE, Decision, Outline
-from storymem_core.project import Project
-from storymem_core.takes import check_kept_in_script, check_locked, check_place, standing
+from storymem_core.store.outline import FIRST_TAKE, Decision, Outline
+from storymem_core.store.project import Project
+from storymem_core.store.takes import check_kept_in_script, check_locked, check_place, standing
 
 OLD, NEW = (Told("a", noise(n), extra={"memory": [f"m{n}"]}) for n in (1, 2))
 

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from storymem_core import small_models
 from storymem_core.errors import StoryMemError
+from storymem_core.models import small_models
+from storymem_core.models.text_encoder import METADATA, TABLE, features, metadata, read, table
+from storymem_core.models.vocabulary import END, FIRST_BUCKET, PAD, Vocabulary
 from storymem_core.small_world import words
-from storymem_core.text_encoder import METADATA, TABLE, features, metadata, read, table
-from storymem_core.vocabulary import END, FIRST_BUCKET, PAD, Vocabulary
 
 VOCABULARY = Vocabulary(("cat", "hero", "the", "walks"), buckets=3, max_tokens=6, min_tokens=6)
 CAT, HERO, THE, WALKS = 5, 6, 7, 8

@@ -21,8 +21,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
 from benchmarks.photos import SCENES, photo, view
-from storymem_core import frame_file, lora
 from storymem_core.errors import StoryMemError
+from storymem_core.frames import frame_file
+from storymem_core.lora import files as lora
 from storymem_core.training import a14b, a14b_lora, group_latents
 from storymem_core.training.adapter import with_adapter
 from storymem_core.training.curation import Curated

@@ -14,8 +14,8 @@ import torch
 from torch.nn import functional as F
 
 from benchmarks.photos import SCENES, photo, view
-from storymem_core import filter
 from storymem_core.errors import StoryMemError
+from storymem_core.keyframes import filter
 from storymem_core.training import curation, grouping, looking, scene_cuts, video_files
 from storymem_core.training.grouping import Band, Clip, Look
 from storymem_core.training.scene_cuts import Shot

@@ -15,9 +15,9 @@ import torch
 from diffusers import AutoencoderKLWan
 from safetensors.torch import load_file, save_file
 
-from storymem_core.conditioning import shot_pixels
+from storymem_core.conditioning.start import shot_pixels
 from storymem_core.errors import StoryMemError
-from storymem_core.small_models import LATENT_MEAN, LATENT_STD
+from storymem_core.models.small_models import LATENT_MEAN, LATENT_STD
 from storymem_core.small_world import clip, stories
 from storymem_core.small_world.words import TEXTS
 from storymem_core.training import drawing

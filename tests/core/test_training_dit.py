@@ -13,9 +13,9 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from storymem_core.errors import StoryMemError
+from storymem_core.models.text_encoder import features
 from storymem_core.small_world.parts import MIDDLE
 from storymem_core.small_world.stories import Story, sample
-from storymem_core.text_encoder import features
 from storymem_core.training import (
     checkpoints,
     dit,

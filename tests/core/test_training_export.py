@@ -12,9 +12,10 @@ from diffusers import AutoencoderKLWan, WanTransformer3DModel
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from storymem_core import lora, wan_shapes
 from storymem_core.errors import StoryMemError
-from storymem_core.lora_settings import LoraSettings
+from storymem_core.lora import files as lora
+from storymem_core.lora.settings import LoraSettings
+from storymem_core.models import wan_shapes
 from storymem_core.training import export
 
 SETTINGS = LoraSettings(rank=4, alpha=6, expert="high", spacing=5.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from storymem_core.slots import memory_slots
+from storymem_core.conditioning.slots import memory_slots
 from storymem_core.training.layout import Shots, example, loss, times
 
 

@@ -9,8 +9,9 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from storymem_core import lora, text_encoder, wan_shapes, weights
 from storymem_core.errors import StoryMemError
+from storymem_core.lora import files as lora
+from storymem_core.models import text_encoder, wan_shapes, weights
 from storymem_core.small_world import words
 from storymem_core.training import export, models_folder, text
 from storymem_core.training.key_tables import DIT, to_diffusers

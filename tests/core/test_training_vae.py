@@ -11,9 +11,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from storymem_core import weights
 from storymem_core.errors import StoryMemError
-from storymem_core.small_models import LATENT_MEAN, LATENT_STD
+from storymem_core.models import weights
+from storymem_core.models.small_models import LATENT_MEAN, LATENT_STD
 from storymem_core.small_world.parts import MIDDLE
 from storymem_core.training import checkpoints, decoder, export, journal, leveling, loop, vae, vae_clips
 from storymem_core.training.drawings import draw

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from stories import NOTHING, remembered
 
-from storymem_core.memory import MemoryBank, account, update
-from storymem_core.outline import Outline
-from storymem_core.project import Project, Story
-from storymem_core.script import take_seed
-from storymem_core.takes import standing
+from storymem_core.memory.bank import MemoryBank, account, update
+from storymem_core.script.script import take_seed
+from storymem_core.store.outline import Outline
+from storymem_core.store.project import Project, Story
+from storymem_core.store.takes import standing
 
 SIZE = (16, 16)
 

@@ -25,7 +25,7 @@ def small_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A models folder with the small checkpoints, known to the host's loaders."""
     import folder_paths
 
-    from storymem_core.small_models import make
+    from storymem_core.models.small_models import make
 
     folder = tmp_path_factory.mktemp("models")
     make(folder)

@@ -101,7 +101,7 @@ def test_a_lora_of_an_unknown_scale(parts, folder):
 def test_a_bank_that_is_not_there_or_damaged(output):
     path = output.resolve() / "nothing"
     refused(BANK, {"load_from": "nothing"}, "this folder holds no memory bank", str(path))
-    core("bank_folder").save(core("memory").MemoryBank(), path)
+    core("memory.bank_folder").save(core("memory.bank").MemoryBank(), path)
     (path / "bank.json").write_text("{")
     refused(
         BANK,
@@ -137,7 +137,7 @@ def test_a_folder_of_other_things(parts, output):
 
 @pytest.mark.usefixtures("no_sampling")
 def test_two_runs_on_one_project_folder(parts, output):
-    project = core("project").Project.open(output.resolve() / "Ink")
+    project = core("store.project").Project.open(output.resolve() / "Ink")
     with project.locked():
         for node in STORIES:
             message = refused(
@@ -148,7 +148,7 @@ def test_two_runs_on_one_project_folder(parts, output):
 
 def test_two_runs_on_one_film(parts, output):
     story = call(SHOT, **good(SHOT, parts))[0]
-    project = core("project").Project.open(story.folder)
+    project = core("store.project").Project.open(story.folder)
     with project.locked():
         refused(STITCH, {"story": story}, "another run is writing this story", story.folder)
     refused(STITCH, {"story": story, "fps": 0.0}, "fps must be above 0", 0.0)

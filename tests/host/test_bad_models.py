@@ -121,7 +121,7 @@ def test_more_memory_than_the_capacity(output):
     given = {"references.reference_0": images(3), "sink": 1, "capacity": 2, "embedder": Pixels()}
     says = "a bank of capacity 2 cannot hold so many frames"
     refused(BANK, given, says, 3)
-    core("bank_folder").save(bank_of(images(3))[0], output / "saved")
+    core("memory.bank_folder").save(bank_of(images(3))[0], output / "saved")
     refused(BANK, {"load_from": "saved", "sink": 1, "capacity": 2}, says, 3)
     refused(BANK, {"sink": 3, "capacity": 2}, "sink must be a whole number from 0 to the capacity of 2", 3)
 

@@ -21,7 +21,7 @@ import nodes
 from storymem_core.host import lora, text_encoder
 from storymem_core.host.fingerprint import of_clip, of_model, of_vae
 from storymem_core.host.memory import apply_memory
-from storymem_core.lora import read
+from storymem_core.lora.files import read
 
 UNET = "storymem_small_i2v_{}_noise.safetensors"
 LORA = "loras/storymem_small/Wan2.2-{}-A14B/backbone_{}_noise.safetensors"
@@ -81,7 +81,7 @@ def test_equal_in_another_process(load, adapt, small_models):
         from comfy_extras.nodes_model_advanced import ModelSamplingSD3
         from storymem_core.host import lora
         from storymem_core.host.fingerprint import of_model
-        from storymem_core.lora import read
+        from storymem_core.lora.files import read
         model = comfy.sd.load_diffusion_model(sys.argv[4])
         model = ModelSamplingSD3().patch(lora.apply(model, read(sys.argv[5]), 1.0).model, 4.0)[0]
         print(of_model(model))

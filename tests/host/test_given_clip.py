@@ -9,12 +9,13 @@ import pytest
 import torch
 from node_calls import Pixels, images
 
-from storymem_core import given_clip, own_loop, script
 from storymem_core.errors import StoryMemError
-from storymem_core.memory import MemoryBank, quantise
-from storymem_core.project import Project
-from storymem_core.remember import with_references
-from storymem_core.story_project import act
+from storymem_core.keyframes.remember import with_references
+from storymem_core.making import given_clip, own_loop
+from storymem_core.memory.bank import MemoryBank, quantise
+from storymem_core.script import script
+from storymem_core.store.project import Project
+from storymem_core.store.story_project import act
 
 SAME = {"width": 32, "height": 32, "fit": "crop", "clip_fps": 16.0, "fps": 16.0, "keyframes": 2}
 

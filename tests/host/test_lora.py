@@ -13,10 +13,10 @@ import torch
 from comfy.ldm.wan.model import WanModel
 
 import nodes
-from storymem_core import wan_shapes
 from storymem_core.errors import StoryMemError
 from storymem_core.host.lora import REPORTS, apply, reports, scaled
-from storymem_core.lora import convert, read
+from storymem_core.lora.files import convert, read
+from storymem_core.models import wan_shapes
 
 RELEASED = "Wan2.2-MI2V-A14B/backbone_high_noise.safetensors"
 RANK = 4

@@ -13,11 +13,11 @@ from comfy.patcher_extension import WrappersMP
 from comfy_extras.nodes_easycache import EasyCacheNode
 from small_wan import SHAPE, conditioning, memory_images, patcher, random, sample, state_dict, velocity
 
+from storymem_core.conditioning.memory_patch import MEMORY
+from storymem_core.conditioning.positions import temporal_positions
+from storymem_core.conditioning.slots import memory_slots, path_noise
 from storymem_core.errors import StoryMemError
 from storymem_core.host.memory import ROPE, apply_memory, without_memory
-from storymem_core.memory_patch import MEMORY
-from storymem_core.positions import temporal_positions
-from storymem_core.slots import memory_slots, path_noise
 
 
 @pytest.fixture(scope="module")

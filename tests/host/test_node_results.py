@@ -82,7 +82,7 @@ def test_a_portrait_reference_is_cropped_unless_it_is_asked_otherwise(parts):
 
 def test_a_bank_is_loaded_from_the_output_folder_with_references_behind(output):
     (saved,) = bank_of(images(2)).values
-    core("bank_folder").save(saved, output / "story" / "bank")
+    core("memory.bank_folder").save(saved, output / "story" / "bank")
     (bank,) = bank_of(images(1, seed=1), load_from="story/bank").values
     assert bank.frames[:2] == saved.frames
     assert len(bank.frames) == 3
@@ -90,7 +90,7 @@ def test_a_bank_is_loaded_from_the_output_folder_with_references_behind(output):
 
 def test_a_bank_that_was_replaced_in_its_folder_is_read_again(output):
     """The host keeps a node's result for as long as its inputs and this value are the same."""
-    save, folder = core("bank_folder").save, output / "story" / "bank"
+    save, folder = core("memory.bank_folder").save, output / "story" / "bank"
     known = nodes.NODE_CLASS_MAPPINGS["StoryMemMemoryBank"].fingerprint_inputs
     told = []
     for seed in (0, 0, 1):
@@ -108,8 +108,8 @@ def test_keyframe_select_is_remember():
         "StoryMemKeyframeSelect", images=frames, limit=2, shot="one", memory=before, embedder=embedder
     )
     kept, bank, report = result.values
-    expected = core("remember").remember(
-        before, core("memory").quantise(frames), embedder, None, shot="one", limit=2
+    expected = core("keyframes.remember").remember(
+        before, core("memory.bank").quantise(frames), embedder, None, shot="one", limit=2
     )
     assert bank == expected.bank
     assert report == expected.report
@@ -226,7 +226,7 @@ def remembered(model):
 
 
 def test_apply_memory_takes_a_bank_or_its_images(parts):
-    frames = core("remember").as_images(core("memory").quantise(images(3)))
+    frames = core("keyframes.remember").as_images(core("memory.bank").quantise(images(3)))
     (bank,) = bank_of(frames).values
     common = {"model": parts["high_noise_model"], "vae": parts["vae"], "seed": 4, "spacing": 2.5}
     latent = {"samples": torch.zeros(1, 16, 2, 4, 4)}

@@ -158,7 +158,7 @@ def test_a_shots_frames_are_those_of_the_m2v_sampler(parts):
     latent = call("StoryMemM2VSampler", **models, **prompts(parts), seed=3, **SMALL)[0]
     with torch.inference_mode():
         (frames,) = nodes.VAEDecode().decode(parts["vae"], latent)
-    assert np.array_equal(np.stack(list(stored.frames())), core("memory").quantise(frames.float()))
+    assert np.array_equal(np.stack(list(stored.frames())), core("memory.bank").quantise(frames.float()))
 
 
 LORA = "storymem_small/Wan2.2-MI2V-A14B/backbone_{}_noise.safetensors"
@@ -198,7 +198,7 @@ def test_a_shot_says_that_the_filter_left_it_nothing_to_remember(parts):
         def __call__(self, frames):
             return torch.zeros(len(frames))
 
-    result = shot(parts, filter=core("filter").Filter(Strict(), 1.0))
+    result = shot(parts, filter=core("keyframes.filter").Filter(Strict(), 1.0))
     assert result.ui["text"][0].startswith("warning: no frame of this shot entered the memory: the filter")
 
 
@@ -293,8 +293,9 @@ def test_a_shot_has_images_references_and_loras_of_its_own(parts):
     assert [frame.origin.shot for frame in memory.load().frames[:2]] == ["hero", "castle"]
     assert [note["strength"] for note in row["lora"]["low"]] == [0.5] and row["lora"]["high"] == []
     told = stored.made_of
-    start = core("memory").quantise(core("host.vae").resize(images(2, (48, 64))[:1], width=32, height=32))
-    assert told["start image"] == row["start_image"] == core("shot_record").digest(start)
+    resized = core("host.vae").resize(images(2, (48, 64))[:1], width=32, height=32)
+    start = core("memory.bank").quantise(resized)
+    assert told["start image"] == row["start_image"] == core("making.shot_record").digest(start)
     assert (told["start frames"], told["extra lora low"]) == (None, LORA.format("low"))
 
 
@@ -304,7 +305,7 @@ def test_longer_overlaps_go_on_from_as_many_frames(parts, overlap):
     story, _ = shot(parts, story=first[0], cut=False, overlap=overlap, length=17).values
     one, two = story.shots()
     assert (two.row["mode"], two.dropped, two.count) == ("mm2v", overlap, 17)
-    assert two.made_of["start frames"] == core("shot_record").digest(one.last(overlap))
+    assert two.made_of["start frames"] == core("making.shot_record").digest(one.last(overlap))
     assert min(frame["frame"] for frame in two.row["keyframes"]) >= overlap
 
 
@@ -371,7 +372,7 @@ def test_the_loop_is_a_chain_of_shots_and_a_stitch(parts):
     assert stitch == {"story": [ids[2], 0], **film}
     assert list(result.values) == [[ids[3], 0], [ids[2], 0], [ids[2], 1]]
     parsed = call("StoryMemScript", text=json.dumps(SCRIPT))[0]
-    seeds = [core("script").shot_seed(5, shot.id) for shot in parsed.shots[:2]]
+    seeds = [core("script.script").shot_seed(5, shot.id) for shot in parsed.shots[:2]]
     own = ("prompt", "scene", "cut", "length", "seed", "negative_prompt")
     assert [[shot[name] for name in own] for shot in shots] == [
         ["A desk.", 1, True, 9, seeds[0], "blur"],
@@ -549,7 +550,7 @@ def test_an_edit_of_a_frame_that_a_shot_did_not_give_is_refused(parts):
 def test_memory_edit_edits_any_memory_and_adds_pictures(parts):
     _, memory = shot(parts).values
     before = memory.load()
-    told = core("bank_edits").spelt(before.frames[0])
+    told = core("memory.edits").spelt(before.frames[0])
     result = call(
         "StoryMemMemoryEdit", memory=memory, edits=f"pin {told}", images=images(1, seed=3), name="hero",
         embedder=Pixels(),
@@ -564,7 +565,7 @@ def test_memory_edit_edits_any_memory_and_adds_pictures(parts):
 def test_memory_preview_is_the_cores_sheet(parts):
     story, memory = shot(parts).values
     result = call("StoryMemMemoryPreview", memory=memory, story=story)
-    expected = np.asarray(core("memory_sheet").draw(memory.load(), ["shot-1"]))
+    expected = np.asarray(core("sheets.memory_sheet").draw(memory.load(), ["shot-1"]))
     assert np.array_equal(shown(result)[0], expected)
     assert np.array_equal((result[0][0] * 255).round().byte().numpy(), expected)
     alone = call("StoryMemMemoryPreview", memory=memory)
@@ -596,7 +597,7 @@ def test_a_script_goes_on_with_a_given_clip(parts, output):
     assert [len(row["memory"]) > 0 for row in story["shots"]] == [False, True, True]
     assert len(film[0].get_components().images) == story["frames"] == 5 + 4 + 5
     assert not (output / "ignored").exists()
-    outline = core("project").Project.open(output / "clip").outline()
+    outline = core("store.project").Project.open(output / "clip").outline()
     assert [shot["shot_id"] for shot in outline.shots] == [row["id"] for row in story["shots"]]
 
 

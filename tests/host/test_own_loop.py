@@ -10,13 +10,14 @@ import pytest
 import torch
 from node_calls import Pixels, images
 
-from storymem_core import own_loop, script
 from storymem_core.errors import StoryMemError
-from storymem_core.memory import MemoryBank, quantise
-from storymem_core.own_loop import Making
-from storymem_core.project import Project
-from storymem_core.remember import with_references
-from storymem_core.shot_states import look
+from storymem_core.keyframes.remember import with_references
+from storymem_core.making import own_loop
+from storymem_core.making.own_loop import Making
+from storymem_core.memory.bank import MemoryBank, quantise
+from storymem_core.script import script
+from storymem_core.store.project import Project
+from storymem_core.store.shot_states import look
 
 SCRIPT = script.parse("A desk.\n\n[continue] A pen.\n\nRain.")
 BODY = Making("body")

@@ -9,9 +9,9 @@ import pytest
 
 from benchmarks.hero_shots import demo, made
 from benchmarks.hero_shots.asked import LENGTH, Asked, ask
-from storymem_core.shot import Settings
+from storymem_core.making.shot import Settings
+from storymem_core.models.weights import FOLDER
 from storymem_core.small_world.measure import see
-from storymem_core.weights import FOLDER
 
 STORIES = range(6)
 PICTURES = 3

@@ -9,14 +9,14 @@ import pytest
 import torch
 from node_calls import Pixels
 
-from storymem_core.extra_lora import ExtraLora
-from storymem_core.filter import Filter
-from storymem_core.memory import MemoryBank, MemoryFrame, Origin
-from storymem_core.project import Project
-from storymem_core.shot import Choice, Models, Settings, ingredients
-from storymem_core.shot_images import Given
-from storymem_core.shot_record import OWN
-from storymem_core.story import ShotPlan
+from storymem_core.keyframes.filter import Filter
+from storymem_core.lora.extra_lora import ExtraLora
+from storymem_core.making.shot import Choice, Models, Settings, ingredients
+from storymem_core.making.shot_images import Given
+from storymem_core.making.shot_record import OWN
+from storymem_core.memory.bank import MemoryBank, MemoryFrame, Origin
+from storymem_core.script.plan import ShotPlan
+from storymem_core.store.project import Project
 
 
 def frames(seed: int, count: int = 1) -> np.ndarray:

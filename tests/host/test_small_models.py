@@ -18,12 +18,12 @@ from comfy_extras.nodes_model_advanced import ModelSamplingSD3
 from safetensors import safe_open
 
 import nodes
-from storymem_core import small_models as small
-from storymem_core import wan_shapes
 from storymem_core.host import text_encoder
 from storymem_core.host.lora import apply
 from storymem_core.host.memory import apply_memory
-from storymem_core.lora import read
+from storymem_core.lora.files import read
+from storymem_core.models import small_models as small
+from storymem_core.models import wan_shapes
 
 SIZE, FRAMES, LATENTS = 64, 17, 5
 NEGATIVE = "blurry, low quality"

@@ -8,13 +8,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import nodes
-from storymem_core import small_models as small
 from storymem_core.errors import StoryMemError
 from storymem_core.host import text_encoder
 from storymem_core.host.fingerprint import of_clip
 from storymem_core.host.text_encoder import NAME
-from storymem_core.text_encoder import TABLE, features, metadata, read, table
-from storymem_core.vocabulary import END, Vocabulary
+from storymem_core.models import small_models as small
+from storymem_core.models.text_encoder import TABLE, features, metadata, read, table
+from storymem_core.models.vocabulary import END, Vocabulary
 
 FILE = "text_encoders/storymem_small_text_encoder.safetensors"
 

@@ -11,7 +11,7 @@ import torch
 from comfy.latent_formats import Wan21
 from diffusers import AutoencoderKLWan, WanTransformer3DModel
 
-from storymem_core.lora_settings import LoraSettings
+from storymem_core.lora.settings import LoraSettings
 from storymem_core.training import export
 
 FP32 = {"dtype": torch.float32}
@@ -103,7 +103,7 @@ def test_the_latent_format_is_the_hosts():
 def test_a_lora_file_acts_as_in_training(dit, tmp_path, layout):
     """ComfyUI's own loader takes its layout; this pack takes both."""
     from storymem_core.host.lora import apply
-    from storymem_core.lora import read
+    from storymem_core.lora.files import read
 
     path = export.write(tmp_path / "dit.safetensors", export.dit_to_wan(dit.state_dict()))
     config = peft.LoraConfig(r=4, lora_alpha=8, use_rslora=True, target_modules=TARGETS)

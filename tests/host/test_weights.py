@@ -8,7 +8,7 @@ import sys
 import folder_paths
 import pytest
 
-from storymem_core.weights import FOLDER, SHIPPED, VAE
+from storymem_core.models.weights import FOLDER, SHIPPED, VAE
 
 
 @pytest.fixture

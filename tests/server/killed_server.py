@@ -17,7 +17,7 @@ from short_story import SHOTS, contents, graph, tell
 from runner import client
 from runner.errors import JobError
 from runner.server import Server
-from storymem_core.project import Project
+from storymem_core.store.project import Project
 
 NAME = "killed"
 STORY = graph(NAME, *SHOTS[:3])

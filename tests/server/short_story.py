@@ -94,7 +94,7 @@ def unprobed(graph: Graph) -> Graph:
 
 def shot_by_shot(project: str, *shots: Mapping[str, Any], **settings: Any) -> Graph:
     """The same story wired by hand: a StoryMemShot for each shot, with the loop's seeds, and a stitch."""
-    from storymem_core.script import shot_seed
+    from storymem_core.script.script import shot_seed
 
     whole = graph(project, *shots, **settings)
     loop = graphs.only(whole, graphs.LOOP)

@@ -13,7 +13,7 @@ from short_story import PACKS, SHOTS, decoded, script
 from runner import client
 from runner.errors import JobError
 from runner.server import Server
-from storymem_core.project import Project
+from storymem_core.store.project import Project
 
 CACHES = {"default": (), "lru": ("--cache-lru", "50"), "none": ("--cache-none",)}
 CLOSE = {"loop": ["open", 0], "images": ["scale", 0], "fps": 16.0, "crossfade": 0, "interpolation": 1}

@@ -7,7 +7,7 @@ import json
 from short_story import SHOTS, graph, tell
 
 from runner import client, graphs
-from storymem_core.script import take_seed
+from storymem_core.script.script import take_seed
 
 
 def with_project(graph, **action):

@@ -1,0 +1,1 @@
+"""What a shot is told: its own first and last frames, the memory slots, positions in time."""

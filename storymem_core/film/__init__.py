@@ -1,0 +1,1 @@
+"""Stored shots -> the film, its clips, and an export for other programs."""

@@ -1,0 +1,1 @@
+"""How many frames a shot has and shares with others; frames on disk."""

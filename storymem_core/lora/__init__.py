@@ -1,0 +1,1 @@
+"""LoRA files of any origin -> ComfyUI's keys with the right scale."""

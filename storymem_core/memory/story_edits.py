@@ -1,0 +1,108 @@
+"""Edits of the memory that hold for a whole story: whatever shot comes next sees the memory with them.
+
+They are the edits of `edits`, but name frames by their shot (2:57 is frame 57 of shot 2, as on the
+contact sheet) or reference; a number on the memory's picture would mean another frame at each shot. An edit
+is passed over while its frame does not exist yet and once the window has let it go: shots before it stay as
+they are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
+
+from ..errors import StoryMemError
+from .bank import MemoryBank
+from .edits import Edit, edited, means, parse
+
+_NUMBERED = re.compile(r"(?:shot[- ]?)?(\d+)(:\d+)?", re.IGNORECASE)
+_EXACT = "@"
+"""Stands before an id that looks like a number: a step of the story, which does not know later shots yet,
+would else take it for the number of another shot."""
+
+
+def for_story(text: str, shots: Sequence[str], bank: MemoryBank) -> str:
+    """The edits of a story with the ids of its shots in place of their numbers.
+
+    Args:
+        text: as a person wrote it.
+        shots: the ids of all shots, in order.
+        bank: the memory before the first shot.
+
+    Returns:
+        The same edits as text, for `seen_by_next`.
+
+    Raises:
+        StoryMemError: a line that is no edit; a shot or reference that the story does not have.
+    """
+    edits = [_by_id(edit, shots) for edit in parse(text)]
+    for reference in chain.from_iterable(edit.frames for edit in edits):
+        shot = reference.rpartition(":")[0] or reference
+        if {shot, reference} & set(shots) or any(means(reference, f) for f in (*bank.frames, *bank.aside)):
+            continue
+        raise StoryMemError(
+            "an edit of the memory names a shot or reference that this story does not have",
+            value=reference,
+            remedy=f"It has {len(shots)} shots; 2:57 is frame 57 of shot 2. "
+            "References have the names that the Memory Bank gave them.",
+        )
+    return "\n".join(str(_each(edit, lambda reference: _exact(reference, shots))) for edit in edits)
+
+
+def seen_by_next(bank: MemoryBank, text: str, given: Mapping[str, Collection[int]]) -> MemoryBank:
+    """The memory that the next shot of a story sees.
+
+    Args:
+        bank: the memory after the shot before.
+        text: the edits, of the whole story.
+        given: what each shot so far gave to the memory, in order: its id -> numbers of its frames.
+
+    Raises:
+        StoryMemError: an edit names a frame that a shot did not give; what the edits themselves refuse.
+    """
+    edits = [_by_id(edit, tuple(given)) for edit in parse(text)]
+    for reference in chain.from_iterable(edit.frames for edit in edits):
+        shot, _, number = reference.rpartition(":")
+        frames = given.get(shot, ())
+        if shot in given and number.isdecimal() and int(number) not in frames:
+            raise StoryMemError(
+                f"shot {shot!r} gave the memory no frame {number}",
+                value=reference,
+                remedy=f"It gave: {', '.join(map(str, frames)) or 'none'}. Mend this edit, or take it out.",
+            )
+    return edited(bank, edits, standing=True)
+
+
+def _by_id(edit: Edit, shots: Sequence[str]) -> Edit:
+    return _each(edit, lambda reference: _shot_by_id(reference, shots))
+
+
+def _each(edit: Edit, change: Callable[[str], str]) -> Edit:
+    return replace(edit, frames=tuple(map(change, edit.frames)))
+
+
+def _is_id(reference: str, shots: Sequence[str]) -> bool:
+    """Whether it names a shot, or a frame of one, by the shot's id."""
+    return reference in shots or reference.rpartition(":")[0] in shots
+
+
+def _exact(reference: str, shots: Sequence[str]) -> str:
+    return _EXACT + reference if _NUMBERED.fullmatch(reference) and _is_id(reference, shots) else reference
+
+
+def _shot_by_id(reference: str, shots: Sequence[str]) -> str:
+    exact = reference.removeprefix(_EXACT)
+    if exact != reference and _NUMBERED.fullmatch(exact):
+        return exact
+    if reference.isdecimal() and reference not in shots:
+        raise StoryMemError(
+            "a number alone would mean another frame at each shot of a story",
+            value=reference,
+            remedy=f"Write {reference}:0 for frame 0 of shot {reference}, or shot-{reference} for all of it.",
+        )
+    match = _NUMBERED.fullmatch(reference)
+    if _is_id(reference, shots) or not match or not 1 <= int(match[1]) <= len(shots):
+        return reference
+    return shots[int(match[1]) - 1] + (match[2] or "")

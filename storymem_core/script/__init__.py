@@ -1,0 +1,1 @@
+"""Text or JSON -> a frozen Script -> the plan of every shot, before anything is computed."""

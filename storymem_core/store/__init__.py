@@ -1,0 +1,1 @@
+"""A story's folder: the one place of state on disk."""

@@ -1,0 +1,132 @@
+"""Which stored copy stands for a shot, and what of it is no longer as it would be made today.
+
+A shot is stored once for each set of things that made it. Of these copies stands the one that fits, unless a
+person decided otherwise: a kept one stays though its memory has changed, a locked one stays in any case.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from ..errors import StoryMemError
+from ..memory.bank import MEMORY
+from .outline import Decision, Outline
+from .project import Project
+from .stored_shot import StoredShot, differences
+
+INHERITED = (*MEMORY, "start frames")
+"""What a shot has from those before it. A change of these alone makes it stale, not another shot."""
+
+log = logging.getLogger(__name__)
+
+
+class Standing(NamedTuple):
+    """A stored copy that stands for a shot."""
+
+    shot: StoredShot
+    stale: tuple[str, ...] = ()
+    """What has changed since it was made, by name."""
+
+
+def standing(
+    project: Project, shot_id: str, made_of: Mapping[str, Any], decision: Decision
+) -> Standing | None:
+    """The stored copy of a shot that is used for it, or None if the shot has to be made.
+
+    Args:
+        made_of: all that would make the shot now (`shot.ingredients`).
+
+    Raises:
+        StoryMemError: the shot is locked, and its copy is no longer there or damaged.
+    """
+    held = held_copy(project, shot_id, decision)
+    if held is not None:
+        stale = differences(held.made_of, made_of)
+        if decision.locked or set(stale) <= set(INHERITED):
+            if stale:
+                log.info("shot %s stays as it is, though changed: %s", shot_id, ", ".join(stale))
+            return Standing(held, stale)
+    found = project.find(project.key(made_of))
+    return None if found is None else Standing(found)
+
+
+def held_copy(project: Project, shot_id: str, decision: Decision) -> StoredShot | None:
+    """The copy that a person holds on to, each of its files checked; None if there is none, or no longer.
+
+    Raises:
+        StoryMemError: the shot is locked, and its copy is no longer there or damaged.
+    """
+    if decision.held is None:
+        return None
+    held = project.find(decision.held)
+    if held is None and decision.locked:
+        raise StoryMemError(
+            f"shot {shot_id!r} is locked, and its stored copy is gone or damaged",
+            value=decision.held,
+            remedy="Bring the copy back, or unlock the shot in Story Project: then it is made again.",
+        )
+    return held
+
+
+def check_locked(
+    project: Project, outline: Outline, shot_ids: Iterable[str], size: tuple[int, int] | None = None
+) -> None:
+    """Refuse shots that are locked and cannot stand in a film of this size, before any of it is made.
+
+    Args:
+        size: width and height; None where they are not known yet.
+
+    Raises:
+        StoryMemError: one has another size, or its copy is gone or damaged.
+    """
+    for shot_id in shot_ids:
+        decision = outline.of(shot_id)
+        held = held_copy(project, shot_id, decision) if decision.locked else None
+        if held is not None and size is not None and held.size != size:
+            raise StoryMemError(
+                f"shot {shot_id!r} is locked in the size of {held.size[0]}x{held.size[1]}, "
+                "and all shots of a film must have one size",
+                value=f"{size[0]}x{size[1]}",
+                remedy="Unlock it in Story Project, or make the film in its size.",
+            )
+
+
+def check_place(project: Project, outline: Outline, shot_id: str, prompt: str) -> None:
+    """Refuse a shot that has its id from its place alone, where a locked shot of another prompt has that id.
+
+    Raises:
+        StoryMemError: it is so; or the locked copy is gone or damaged.
+    """
+    decision = outline.of(shot_id)
+    held = held_copy(project, shot_id, decision) if decision.locked else None
+    if held is not None and held.row.get("prompt", prompt) != prompt:
+        raise StoryMemError(
+            f"this shot is {shot_id!r} by its place, and so is a locked shot with another prompt, "
+            f"{held.row['prompt']!r}",
+            value=prompt,
+            remedy=f"Give this shot a shot_id: {shot_id} if it is the locked one, a new name if it is not "
+            f"(then {shot_id} goes into the shot_id of the locked one). Or unlock it in Story Project.",
+        )
+
+
+def check_kept_in_script(outline: Outline, shot_ids: Collection[str]) -> None:
+    """Refuse a script from which a locked shot is gone: it may have been edited, and would be made again.
+
+    Args:
+        shot_ids: of the whole script.
+
+    Raises:
+        StoryMemError: a locked shot that was asked for last is not among them.
+    """
+    for asked in outline.shots:
+        if outline.of(asked["shot_id"]).locked and asked["shot_id"] not in shot_ids:
+            raise StoryMemError(
+                f"shot {asked['shot_id']!r} is locked, and the script does not have it any more",
+                value=asked["prompt"],
+                remedy="Without an id of its own a shot with another prompt is another: bring the prompt "
+                f"back, or give the shot this id in the script ([cut, id: {asked['shot_id']}] or "
+                f"[continue, id: {asked['shot_id']}] before its prompt; in JSON its field id), or unlock it "
+                "in Story Project.",
+            )
