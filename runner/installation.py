@@ -20,7 +20,9 @@ from .packages import ROOT, pip_step, venv_step
 from .processes import clean_variables
 
 TRAINING = ("diffusers", "peft", "accelerate")
-TEST_TOOLS = ("pytest", "hypothesis", "ruff", "mypy", "playwright", "scikit-image", "scikit-learn")
+TEST_TOOLS = (
+    "pytest", "pytest-xdist", "hypothesis", "ruff", "mypy", "playwright", "scikit-image", "scikit-learn",
+)  # fmt: skip
 # Their own requirements would bring another torchvision, flash_attn and opencv: we need the modules only.
 TEST_ORACLES = ("wan22",)
 REGISTRY_TOOLS = ("comfy-cli", "comfy-lint")
