@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from types import MappingProxyType
 
-FOLDER = Path(__file__).parents[1] / "weights"
+FOLDER = Path(__file__).parents[2] / "weights"
 
 EXPERTS = ("high", "low")
 DIT = MappingProxyType(
