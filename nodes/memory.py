@@ -147,8 +147,8 @@ class StoryMemApplyMemory(io.ComfyNode):
     @named_errors
     def execute(cls, model, vae, memory, latent, spacing, seed) -> io.NodeOutput:
         frames = memory_pictures(memory)
-        log_doubts({None: model}, memory=len(frames), spacing=spacing)
         (patched,) = give_memory((model,), vae, frames, latent["samples"], seed=seed, spacing=spacing)
+        log_doubts({None: patched}, memory=len(frames), spacing=spacing)
         return io.NodeOutput(patched, ui=frames_preview([frame.pixels for frame in frames], cls))
 
 

@@ -74,14 +74,14 @@ class StoryMemM2VSampler(io.ComfyNode):
             end=None if end_image is None else end_image[:1],
         )  # fmt: skip
         frames = memory_pictures(memory)
+        high, low = give_memory(
+            (high_noise_model, low_noise_model), vae, frames, latent["samples"], seed=seed, spacing=spacing
+        )
         log_doubts(
-            {"high": high_noise_model, "low": low_noise_model},
+            {"high": high, "low": low},
             memory=len(frames),
             spacing=spacing,
             overlap=None if start_frames is None else len(start_frames),
-        )
-        high, low = give_memory(
-            (high_noise_model, low_noise_model), vae, frames, latent["samples"], seed=seed, spacing=spacing
         )
         sampled = sample(
             high, low, positive, negative, latent, seed=seed, steps=steps, cfg_high=cfg_high, cfg_low=cfg_low,
