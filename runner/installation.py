@@ -28,7 +28,8 @@ TEST_ORACLES = ("wan22",)
 REGISTRY_TOOLS = ("comfy-cli", "comfy-lint")
 
 SMALL_MODEL_SOURCES = (
-    "small_models.py", "wan_shapes.py", "text_encoder.py", "vocabulary.py", "lora_settings.py"
+    "models/small_models.py", "models/wan_shapes.py", "models/text_encoder.py", "models/vocabulary.py",
+    "lora/settings.py",
 )  # fmt: skip
 
 
