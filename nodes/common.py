@@ -35,9 +35,9 @@ def named_errors(execute: Callable[..., Any]) -> Callable[..., Any]:
             for needed in cls.SCHEMA.inputs:
                 if not needed.optional and inputs.get(needed.id) is None:
                     raise StoryMemError(
-                        f"nothing arrives at the input {needed.id!r}",
+                        f"the input {needed.id!r} received nothing",
                         value=None,
-                        remedy=f"It takes: {needed.tooltip}",
+                        remedy=f"Connect: {needed.tooltip}",
                     )
             return execute(cls, **inputs)
 
