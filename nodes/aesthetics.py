@@ -17,14 +17,15 @@ class StoryMemAestheticFilter(io.ComfyNode):
             node_id="StoryMemAestheticFilter",
             display_name="Aesthetic Filter",
             category=CATEGORY,
-            description="Scores frames and keeps the good ones. Give it to Keyframe Select or the Story Loop as a filter, "
-            "or let it filter an IMAGE batch by itself.",
+            description="Scores frames and keeps the good ones. Connect it to the filter input of Keyframe Select "
+            "or Story Loop, or use it on its own to filter an IMAGE batch.",
             search_aliases=["quality", "sharpness", "blur", "score", "hpsv3"],
             inputs=[
                 io.Combo.Input(
                     "scorer",
                     options=list(aesthetics.NAMES),
-                    tooltip="How a frame is scored. technical-quality needs no download: sharpness, exposure, contrast.",
+                    tooltip="How frames are scored. technical-quality measures sharpness, exposure and contrast, "
+                    "and needs no download.",
                 ),
                 io.Float.Input(
                     "min_score",
@@ -32,17 +33,17 @@ class StoryMemAestheticFilter(io.ComfyNode):
                     min=0.0,
                     max=aesthetics.HIGHEST,
                     step=0.05,
-                    tooltip="Frames below it never enter the memory. technical-quality scores from 0 to 1. "
-                    "0: the scorer's own threshold.",
+                    tooltip="Frames that score lower never enter the memory. technical-quality scores from 0 to "
+                    "1. 0 uses the scorer's own threshold.",
                 ),
-                io.Image.Input("images", optional=True, tooltip="Frames to filter here and now."),
+                io.Image.Input("images", optional=True, tooltip="Frames to filter with this node directly."),
             ],
             outputs=[
-                FilterSocket.Output(display_name="filter", tooltip="For Keyframe Select or the Story Loop."),
+                FilterSocket.Output(display_name="filter", tooltip="Connect to Keyframe Select or Story Loop."),
                 io.Image.Output(
-                    display_name="images", tooltip="The frames that pass; nothing without frames."
+                    display_name="images", tooltip="The frames that pass the filter; empty if no images are connected."
                 ),
-                io.String.Output(display_name="report", tooltip="Each frame's score."),
+                io.String.Output(display_name="report", tooltip="The score of each frame."),
             ],
         )
 

@@ -35,9 +35,9 @@ def named_errors(execute: Callable[..., Any]) -> Callable[..., Any]:
             for needed in cls.SCHEMA.inputs:
                 if not needed.optional and inputs.get(needed.id) is None:
                     raise StoryMemError(
-                        f"nothing arrives at the input {needed.id!r}",
+                        f"the input {needed.id!r} received nothing",
                         value=None,
-                        remedy=f"It takes: {needed.tooltip}",
+                        remedy=f"Connect: {needed.tooltip}",
                     )
             return execute(cls, **inputs)
 
@@ -64,7 +64,7 @@ def length_input() -> io.Input:
         min=1,
         max=1025,
         step=4,
-        tooltip="Frames that the model generates, 4k+1. 81 is five seconds at 16 fps.",
+        tooltip="Number of frames to generate, 4k+1. 81 frames are five seconds at 16 fps.",
     )
 
 
@@ -75,7 +75,7 @@ def seed_input() -> io.Input:
         min=0,
         max=0xFFFFFFFFFFFFFFFF,
         control_after_generate=io.ControlAfterGenerate.fixed,
-        tooltip="Noise of the shot's latent, and of the memory's noise path.",
+        tooltip="Seed for the shot's latent noise and for the memory's noise path.",
     )
 
 
@@ -88,14 +88,14 @@ def film_inputs() -> list[io.Input]:
             min=1.0,
             max=120.0,
             step=1.0,
-            tooltip="Frames per second: 16 for Wan.",
+            tooltip="Frames per second of the film. Wan uses 16.",
         ),
         io.Int.Input(
             "crossfade",
             default=0,
             min=0,
             max=64,
-            tooltip="Frames of cross-fade at a cut; 0 is a hard cut. Continued shots are never faded.",
+            tooltip="Number of cross-fade frames at each cut; 0 makes hard cuts. Continued shots are never cross-faded.",
         ),
     ]
 
@@ -106,8 +106,8 @@ def fit_input() -> io.Input:
         options=list(FITS),
         default=CROP,
         optional=True,
-        tooltip="Pictures of another shape than the film: crop at the centre, pad with grey, or stretch. The film keeps "
-        "its size.",
+        tooltip="How to fit images whose shape differs from the film's: crop at the centre, pad with grey, or "
+        "stretch. The film's size does not change.",
     )
 
 
@@ -119,14 +119,14 @@ def spacing_input() -> io.Input:
         max=100.0,
         step=0.5,
         advanced=True,
-        tooltip="S: latent frames between two memory frames on the time axis, -M*S ... -S. "
-        "5 as in training; 1 puts the memory right before the shot.",
+        tooltip="S: spacing of the memory frames on the time axis, in latent frames (-M*S ... -S). 5 is the value "
+        "used in training; 1 puts the memory right before the shot.",
     )
 
 
 def end_image_input() -> io.Input:
     return io.Image.Input(
-        "end_image", optional=True, tooltip="What the shot ends on, its last frame (first-last-frame)."
+        "end_image", optional=True, tooltip="The last frame of the shot (first-last-frame)."
     )
 
 
@@ -137,8 +137,8 @@ def colour_match_input() -> io.Input:
         min=0,
         max=81,
         optional=True,
-        tooltip="Over so many frames a continued shot's colours are led over from those of the shot before; 0 leaves "
-        "them as they are. It changes the film, never the stored shots.",
+        tooltip="Number of frames over which a continued shot's colours fade from those of the previous shot back "
+        "to its own. 0 turns it off. It changes only the film, never the stored shots.",
     )
 
 
@@ -147,14 +147,14 @@ def sampling_inputs() -> list[io.Input]:
     from ..storymem_core.host.sampling import SAMPLERS, SCHEDULERS
 
     return [
-        io.Int.Input("steps", default=40, min=1, max=1000, tooltip="Steps of both experts together."),
+        io.Int.Input("steps", default=40, min=1, max=1000, tooltip="Total number of steps for both experts."),
         io.Float.Input(
             "cfg_high",
             default=3.5,
             min=0.0,
             max=100.0,
             step=0.1,
-            tooltip="Guidance of the high-noise expert. 1 computes no negative branch.",
+            tooltip="CFG of the high-noise expert. At 1 the negative prompt is not computed.",
         ),
         io.Float.Input(
             "cfg_low",
@@ -162,16 +162,16 @@ def sampling_inputs() -> list[io.Input]:
             min=0.0,
             max=100.0,
             step=0.1,
-            tooltip="Guidance of the low-noise expert. 1 computes no negative branch.",
+            tooltip="CFG of the low-noise expert. At 1 the negative prompt is not computed.",
         ),
         io.Combo.Input(
-            "sampler_name", options=SAMPLERS, default="uni_pc", tooltip="Any of the host's samplers."
+            "sampler_name", options=SAMPLERS, default="uni_pc", tooltip="Any ComfyUI sampler."
         ),
         io.Combo.Input(
             "scheduler",
             options=SCHEDULERS,
             default="simple",
-            tooltip="Any of the host's schedulers. 'simple' changes experts at the release's step.",
+            tooltip="Any ComfyUI scheduler. With 'simple' the experts switch at the same step as in the StoryMem release.",
         ),
         io.Float.Input(
             "shift",
@@ -187,6 +187,7 @@ def sampling_inputs() -> list[io.Input]:
             min=0.0,
             max=1.0,
             step=0.005,
-            tooltip="Noise level t from which on (t >= boundary) the high-noise expert works; below it the low-noise one.",
+            tooltip="Noise level at which the experts switch: the high-noise expert runs while t >= boundary, the "
+            "low-noise expert below it.",
         ),
     ]

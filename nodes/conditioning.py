@@ -16,8 +16,9 @@ class StoryMemShotConditioning(io.ComfyNode):
             node_id="StoryMemShotConditioning",
             display_name="Shot Conditioning",
             category=CATEGORY,
-            description="Conditions one shot on how it starts: a hard cut (no start frames: grey frames, encoded, and "
-            "nothing known), on the last frame of the shot before (MI2V) or on its last five (MM2V).",
+            description="Conditions a shot on how it starts: a hard cut (no start frames; grey frames are encoded "
+            "and nothing is masked as known), the last frame of the previous shot (MI2V), or its last five "
+            "(MM2V).",
             search_aliases=["i2v", "image to video", "mi2v", "mm2v", "start image", "first frame"],
             inputs=[
                 io.Conditioning.Input("positive", tooltip="The shot's prompt."),
@@ -27,15 +28,15 @@ class StoryMemShotConditioning(io.ComfyNode):
                 io.Image.Input(
                     "start_frames",
                     optional=True,
-                    tooltip="None for a cut, 1 frame for MI2V, 4k+1 (5, 9, 13) for MM2V. Other sizes are "
-                    "scaled and cropped at the centre.",
+                    tooltip="None for a cut, 1 frame for MI2V, 4k+1 frames (5, 9, 13) for MM2V. Frames of another "
+                    "size are scaled and cropped at the centre.",
                 ),
                 end_image_input(),
             ],
             outputs=[
-                io.Conditioning.Output(display_name="positive", tooltip="The prompt with the shot's start."),
+                io.Conditioning.Output(display_name="positive", tooltip="The prompt with the shot's start frames."),
                 io.Conditioning.Output(
-                    display_name="negative", tooltip="The negative prompt with the shot's start."
+                    display_name="negative", tooltip="The negative prompt with the shot's start frames."
                 ),
                 io.Latent.Output(
                     display_name="latent", tooltip="An empty latent of the shot's size, for the sampler."
@@ -57,7 +58,7 @@ class StoryMemShotConditioning(io.ComfyNode):
 
 def _summary(start_frames, end_image, length, latent) -> str:
     known = 0 if start_frames is None else len(start_frames)
-    begin = f"goes on from {known} frame{'s' if known > 1 else ''}" if known else "begins with a cut"
+    begin = f"continues from {known} frame{'s' if known > 1 else ''}" if known else "starts with a cut"
     end = "" if end_image is None else ", ends on an image"
     return f"{mode(not known, known)}: {length} frames, {begin}{end}; latent {tuple(latent.shape)}"
 

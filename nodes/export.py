@@ -16,8 +16,9 @@ class StoryMemFilmExport(io.ComfyNode):
             node_id="StoryMemFilmExport",
             display_name="Film Export",
             category=CATEGORY,
-            description="Writes a story for other programs, from the stored shots: the film and each shot as H.264, ProRes "
-            "or pictures, an OpenTimelineIO file that editing programs open, and a sound under the film.",
+            description="Exports a story from its stored shots for use in other programs: the film and each shot "
+            "as H.264, ProRes or PNG, an OpenTimelineIO file for editing programs, and an audio track under the "
+            "film.",
             search_aliases=["prores", "png sequence", "otio", "timeline", "edit", "audio", "music"],
             inputs=[
                 StorySocket.Input("story", tooltip="The story so far, from Story Loop or Story Shot."),
@@ -25,19 +26,20 @@ class StoryMemFilmExport(io.ComfyNode):
                     "format",
                     options=list(export.FORMATS),
                     default="prores",
-                    tooltip="h264: MP4. prores: 422 HQ in MOV, 10 bit, for cutting. png: pictures without any loss.",
+                    tooltip="h264: MP4. prores: ProRes 422 HQ in MOV, 10 bit, for editing. png: lossless image sequence.",
                 ),
                 *film_inputs(),
                 colour_match_input(),
                 io.Audio.Input(
                     "audio",
                     optional=True,
-                    tooltip="A sound under the whole film, of Load Audio: it begins with the film and is cut off at its end.",
+                    tooltip="Audio for the whole film, from Load Audio. It starts with the film and is cut off at "
+                    "the film's end.",
                 ),
             ],
             outputs=[
                 io.String.Output(
-                    display_name="path", tooltip="The film: its file, or the folder of its pictures."
+                    display_name="path", tooltip="Path of the film: its file, or the folder of its images."
                 )
             ],
             is_output_node=True,

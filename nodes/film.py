@@ -16,8 +16,9 @@ class StoryMemShotStitch(io.ComfyNode):
             node_id="StoryMemShotStitch",
             display_name="Shot Stitch",
             category=CATEGORY,
-            description="Joins the shots of a story, read from disk, into one MP4: repeated start frames are dropped, "
-            "joins are hard cuts or cross-fades. Writes the contact sheet and story.json beside it. The film and the sheet hold the graph.",
+            description="Joins a story's shots, read from disk, into one MP4. Repeated start frames are dropped; "
+            "joins are hard cuts or cross-fades. Also writes the contact sheet and story.json. The film and the "
+            "contact sheet contain the workflow.",
             search_aliases=["concat", "combine video", "film", "save video"],
             inputs=[
                 StorySocket.Input("story", tooltip="The story so far, from Story Shot."),
@@ -26,9 +27,9 @@ class StoryMemShotStitch(io.ComfyNode):
             ],
             outputs=[
                 io.Video.Output(
-                    display_name="video", tooltip="The film, for the host's Save Video and other nodes."
+                    display_name="video", tooltip="The film, for Save Video and other nodes."
                 ),
-                io.String.Output(display_name="path", tooltip="Where film.mp4 lies."),
+                io.String.Output(display_name="path", tooltip="Path of film.mp4."),
             ],
             hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
             is_output_node=True,

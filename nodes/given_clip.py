@@ -28,17 +28,17 @@ class StoryMemGivenClip(io.ComfyNode):
             node_id="StoryMemGivenClip",
             display_name="Given Clip",
             category=CATEGORY,
-            description="Takes a clip of yours as a story's first shot: its keyframes are the first memory, and the script "
-            "may go on from its last frames. The film begins with it.",
+            description="Uses your own clip as the first shot of a story. The film starts with it, its keyframes "
+            "become the first memory, and the script can continue from its last frames.",
             search_aliases=["extend video", "continue video", "video to video", "v2v", "first shot"],
             inputs=[
                 io.Image.Input(
-                    "images", tooltip="The clip's frames: of Get Video Components, or any IMAGE batch."
+                    "images", tooltip="Frames of the clip, from Get Video Components or any other IMAGE batch."
                 ),
                 io.String.Input(
                     "project",
                     default="story",
-                    tooltip="The story's folder below the output folder; the loop behind it tells in the same one.",
+                    tooltip="The story's folder inside the output folder. The loop that follows uses the same folder.",
                 ),
                 *size_inputs()[:2],
                 io.Float.Input(
@@ -47,7 +47,7 @@ class StoryMemGivenClip(io.ComfyNode):
                     min=1.0,
                     max=1000.0,
                     step=1.0,
-                    tooltip="The clip's own frames per second: fps of Get Video Components.",
+                    tooltip="Frame rate of the clip: the fps output of Get Video Components.",
                 ),
                 io.Float.Input(
                     "fps",
@@ -55,14 +55,14 @@ class StoryMemGivenClip(io.ComfyNode):
                     min=1.0,
                     max=120.0,
                     step=1.0,
-                    tooltip="The film's frames per second. Frames are left out or repeated, so the clip keeps its speed.",
+                    tooltip="Frame rate of the film. Frames are left out or repeated so that the clip keeps its speed.",
                 ),
                 io.Int.Input(
                     "keyframes",
                     default=3,
                     min=1,
                     max=10,
-                    tooltip="Most frames of the clip that enter the memory.",
+                    tooltip="Maximum number of frames of the clip that enter the memory.",
                 ),
                 fit_input(),
                 io.String.Input(
@@ -75,11 +75,13 @@ class StoryMemGivenClip(io.ComfyNode):
                 MemorySocket.Input(
                     "memory",
                     optional=True,
-                    tooltip="The memory before the clip, for example references; none for an empty one.",
+                    tooltip="The memory before the clip, for example reference images. Leave unconnected to start "
+                    "with an empty one.",
                 ),
-                EmbedderSocket.Input("embedder", optional=True, tooltip="How likeness of frames is measured."),
+                EmbedderSocket.Input("embedder", optional=True, tooltip="Measures how similar two frames are."),
                 FilterSocket.Input(
-                    "filter", optional=True, tooltip="Keeps spoiled frames out of the memory; none keeps all."
+                    "filter", optional=True, tooltip="Keeps bad frames out of the memory. Leave unconnected to "
+                    "allow all frames."
                 ),
             ],
             outputs=[

@@ -19,14 +19,15 @@ class StoryMemEmbedderLoader(io.ComfyNode):
             node_id="StoryMemEmbedderLoader",
             display_name="Load Frame Embedder",
             category=CATEGORY,
-            description="Loads what measures the likeness of two frames. Each embedder has its own, calibrated threshold.",
+            description="Loads an embedder, which measures how similar two frames are. Each embedder has its own "
+            "calibrated threshold.",
             search_aliases=["clip", "similarity", "open_clip", "efficientnet"],
             inputs=[
                 io.Combo.Input(
                     "embedder",
                     options=list(embedders.NAMES),
-                    tooltip="efficientnet-lite0 needs no download; open_clip is the paper's ViT-B/32; first frame only measures "
-                    "nothing and keeps each shot's first frame.",
+                    tooltip="efficientnet-lite0 needs no download. open_clip is the paper's ViT-B/32. first frame "
+                    "only compares nothing and keeps the first frame of each shot.",
                 ),
                 io.String.Input(
                     "pretrained",
@@ -37,7 +38,7 @@ class StoryMemEmbedderLoader(io.ComfyNode):
             ],
             outputs=[
                 EmbedderSocket.Output(
-                    display_name="embedder", tooltip="For Keyframe Select, Memory Bank, Story Loop."
+                    display_name="embedder", tooltip="Connect to Keyframe Select, Memory Bank or Story Loop."
                 )
             ],
         )
@@ -46,7 +47,7 @@ class StoryMemEmbedderLoader(io.ComfyNode):
     @named_errors
     def execute(cls, embedder, pretrained="openai") -> io.NodeOutput:
         loaded = embedders.OpenClip(pretrained) if embedder == "open_clip" else embedders.get(embedder)
-        return io.NodeOutput(loaded, ui=ui.PreviewText(f"{loaded.name}: alike above {loaded.threshold:.2f}"))
+        return io.NodeOutput(loaded, ui=ui.PreviewText(f"{loaded.name}: similar above {loaded.threshold:.2f}"))
 
 
 class StoryMemClipVisionEmbedder(io.ComfyNode):
@@ -56,31 +57,33 @@ class StoryMemClipVisionEmbedder(io.ComfyNode):
             node_id="StoryMemClipVisionEmbedder",
             display_name="CLIP Vision as Embedder",
             category=CATEGORY,
-            description="Lets a CLIP_VISION of the host measure the likeness of frames: CLIP, SigLIP or DINO, as Load CLIP "
-            "Vision gives it. Its threshold is found on pictures of your own.",
+            description="Uses a CLIP_VISION model from Load CLIP Vision (CLIP, SigLIP or DINO) to measure how "
+            "similar two frames are. The threshold is calibrated on your own images.",
             search_aliases=["clip vision", "embedder", "similarity", "siglip", "dino"],
             inputs=[
-                io.ClipVision.Input("clip_vision", tooltip="The picture encoder, from Load CLIP Vision."),
+                io.ClipVision.Input("clip_vision", tooltip="The vision model, from Load CLIP Vision."),
                 io.Float.Input(
                     "threshold",
                     default=0.0,
                     min=0.0,
                     max=1.0,
                     step=0.01,
-                    tooltip="Frames more alike than this show the same view. 0: found on images; 0.90 for ViT-B/32 without.",
+                    tooltip="Frames more similar than this count as the same view. 0 calibrates it on images, or "
+                    "uses 0.90 for ViT-B/32 if no images are connected.",
                 ),
                 io.Image.Input(
                     "images",
                     optional=True,
-                    tooltip="Four pictures or more, each of another place and like your films, to find the threshold on.",
+                    tooltip="At least four images to calibrate the threshold on, each of a different place and "
+                    "similar to your films.",
                 ),
             ],
             outputs=[
                 EmbedderSocket.Output(
-                    display_name="embedder", tooltip="For Keyframe Select, Memory Bank, Story Loop."
+                    display_name="embedder", tooltip="Connect to Keyframe Select, Memory Bank or Story Loop."
                 ),
                 io.Float.Output(
-                    display_name="threshold", tooltip="The threshold, to note down and give next time."
+                    display_name="threshold", tooltip="The threshold in use. Note it down and enter it next time."
                 ),
             ],
         )
@@ -89,7 +92,7 @@ class StoryMemClipVisionEmbedder(io.ComfyNode):
     @named_errors
     def execute(cls, clip_vision, threshold, images=None) -> io.NodeOutput:
         chosen, source = clip_vision_embedder(clip_vision, threshold, images)
-        told = f"{chosen.name}: alike above {chosen.threshold:.2f}, {source}"
+        told = f"{chosen.name}: similar above {chosen.threshold:.2f}, {source}"
         return io.NodeOutput(chosen, chosen.threshold, ui=ui.PreviewText(told))
 
 
@@ -100,12 +103,12 @@ class StoryMemKeyframeSelect(io.ComfyNode):
             node_id="StoryMemKeyframeSelect",
             display_name="Keyframe Select",
             category=CATEGORY,
-            description="Picks the frames of a shot that tell most (unlike the one kept before, and good enough), and "
-            "gives the memory as it stands after the shot.",
+            description="Picks the most informative frames of a shot (different enough from the last one kept, "
+            "and good enough) and outputs the memory after the shot.",
             search_aliases=["keyframes", "memory update", "frame selection"],
             inputs=[
                 io.Image.Input("images", tooltip="The shot's decoded frames."),
-                io.Int.Input("limit", default=3, min=1, max=100, tooltip="Most keyframes of one shot."),
+                io.Int.Input("limit", default=3, min=1, max=100, tooltip="Maximum number of keyframes of the shot."),
                 io.Float.Input(
                     "threshold",
                     default=0.0,
@@ -113,26 +116,28 @@ class StoryMemKeyframeSelect(io.ComfyNode):
                     max=1.0,
                     step=0.01,
                     advanced=True,
-                    tooltip="Frames more alike than this count as the same. 0: the embedder's calibrated value.",
+                    tooltip="Frames more similar than this count as the same. 0 uses the embedder's calibrated value.",
                 ),
                 io.String.Input(
                     "shot",
                     default="shot",
                     optional=True,
-                    tooltip="The shot's name, kept with each frame.",
+                    tooltip="Name of the shot, stored with each frame.",
                 ),
                 MemorySocket.Input(
-                    "memory", optional=True, tooltip="The bank that the shot saw; none for an empty one."
+                    "memory", optional=True, tooltip="The memory that the shot was generated with. Leave "
+                    "unconnected if it had none."
                 ),
-                EmbedderSocket.Input("embedder", optional=True, tooltip="How likeness is measured."),
+                EmbedderSocket.Input("embedder", optional=True, tooltip="Measures how similar two frames are."),
                 FilterSocket.Input(
-                    "filter", optional=True, tooltip="Keeps spoiled frames out; none keeps all."
+                    "filter", optional=True, tooltip="Keeps bad frames out of the memory. Leave unconnected to "
+                    "allow all frames."
                 ),
             ],
             outputs=[
                 io.Image.Output(display_name="keyframes", tooltip="The frames that enter the memory."),
-                MemorySocket.Output(display_name="memory", tooltip="The bank after this shot."),
-                io.String.Output(display_name="report", tooltip="What was kept, what was rejected and why."),
+                MemorySocket.Output(display_name="memory", tooltip="The memory after this shot."),
+                io.String.Output(display_name="report", tooltip="Which frames were kept, and which were rejected and why."),
             ],
         )
 

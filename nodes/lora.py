@@ -19,16 +19,16 @@ class StoryMemM2VLora(io.ComfyNode):
             node_id="StoryMemM2VLora",
             display_name="StoryMem M2V LoRA",
             category=CATEGORY,
-            description="Gives one expert the LoRA that reads memory, with the scale it was trained with. "
-            "The released files are rank-stabilised: loaded as a plain LoRA they act 11 times too weak.",
+            description="Applies the LoRA that reads memory to one expert, at the scale it was trained with. The "
+            "released files are rank-stabilised (rsLoRA): loaded as a plain LoRA they act 11 times too weak.",
             search_aliases=["lora", "rslora", "peft", "mi2v", "mm2v"],
             inputs=[
                 io.Model.Input("model", tooltip="The high-noise or the low-noise expert of Wan2.2 I2V."),
                 io.Combo.Input(
                     "lora_name",
                     options=files.names("loras"),
-                    tooltip="The file of this expert: backbone_high_noise or backbone_low_noise. "
-                    "MI2V for an overlap of 1, MM2V for 5.",
+                    tooltip="The LoRA file for this expert: backbone_high_noise or backbone_low_noise. Use MI2V "
+                    "for an overlap of 1, MM2V for an overlap of 5.",
                 ),
                 io.Float.Input(
                     "strength",
@@ -36,21 +36,22 @@ class StoryMemM2VLora(io.ComfyNode):
                     min=-10.0,
                     max=10.0,
                     step=0.05,
-                    tooltip="1 is the strength it was trained with; 0 leaves the model as it is.",
+                    tooltip="1 is the strength it was trained with; 0 leaves the model unchanged.",
                 ),
                 io.Combo.Input(
                     "scaling",
                     options=list(get_args(Scaling)),
                     default="auto",
                     advanced=True,
-                    tooltip="How rank and alpha make the scale. auto reads it from the file and says why; "
-                    "choose rslora (alpha / sqrt(rank)) or plain (alpha / rank) where the file does not tell.",
+                    tooltip="How the scale follows from rank and alpha. auto reads it from the file and reports "
+                    "why. If the file does not say, choose rslora (alpha / sqrt(rank)) or plain (alpha / rank).",
                 ),
             ],
             outputs=[
-                io.Model.Output(display_name="model", tooltip="The expert with the LoRA."),
+                io.Model.Output(display_name="model", tooltip="The expert with the LoRA applied."),
                 io.String.Output(
-                    display_name="report", tooltip="Layout, scale and why, and how many keys matched."
+                    display_name="report", tooltip="The file layout, the scale and the reason for it, and how "
+                    "many keys matched."
                 ),
             ],
         )

@@ -34,55 +34,56 @@ class StoryMemMemoryBank(io.ComfyNode):
             node_id="StoryMemMemoryBank",
             display_name="Memory Bank",
             category=CATEGORY,
-            description="What a story remembers: empty, or starting from reference images, or loaded from a folder. "
-            "The first frames (sink) stay for ever, the newest slide through.",
+            description="The memory a story starts with: empty, reference images, or a bank loaded from a folder. "
+            "The first frames (the sink) stay for good; the newest ones form a sliding window.",
             search_aliases=["memory", "keyframes", "reference", "mr2v", "sink"],
             inputs=[
                 io.Autogrow.Input(
                     "references",
                     template=io.Autogrow.TemplatePrefix(
-                        io.Image.Input("reference", tooltip="A reference image; a batch gives several."),
+                        io.Image.Input("reference", tooltip="A reference image, or a batch of several."),
                         prefix="reference_",
                         min=0,
                         max=10,
                     ),
                     optional=True,
-                    tooltip="Reference images (MR2V): the oldest memory, and so the sink.",
+                    tooltip="Reference images (MR2V). They are the oldest frames, so they become the sink.",
                 ),
                 io.Int.Input(
-                    "sink", default=3, min=0, max=100, tooltip="How many of the first frames stay for ever."
+                    "sink", default=3, min=0, max=100, tooltip="How many of the first frames stay for good."
                 ),
                 io.Int.Input(
                     "capacity",
                     default=10,
                     min=1,
                     max=100,
-                    tooltip="How many frames the bank holds. The model was trained with 1 to 10.",
+                    tooltip="Maximum number of frames in the bank. The model was trained with 1 to 10.",
                 ),
                 io.String.Input(
                     "load_from",
                     default="",
                     optional=True,
-                    tooltip="A story's folder below the output folder: the memory after its last shot. Or a saved bank's, "
-                    "such as 'my story/store/<key>/memory'. References are added behind it.",
+                    tooltip="A story's folder inside the output folder (loads the memory after its last shot), or "
+                    "the folder of a saved bank, such as 'my story/store/<key>/memory'. References are added "
+                    "after the loaded frames.",
                 ),
                 EmbedderSocket.Input(
                     "embedder",
                     optional=True,
-                    tooltip="How likeness is measured; the default needs no download.",
+                    tooltip="Measures how similar two frames are. The default needs no download.",
                 ),
                 io.String.Input(
                     "names",
                     default="",
                     optional=True,
-                    tooltip="Names of the references in their order, with commas between: hero, castle. All images of "
+                    tooltip="Names of the references in order, separated by commas: hero, castle. All images of "
                     "one input share its name.",
                 ),
                 fit_input(),
             ],
             outputs=[
                 MemorySocket.Output(
-                    display_name="memory", tooltip="The bank, for the Story Loop or Apply Memory."
+                    display_name="memory", tooltip="The bank, for Story Loop or Apply Memory."
                 )
             ],
         )
@@ -119,26 +120,26 @@ class StoryMemApplyMemory(io.ComfyNode):
             node_id="StoryMemApplyMemory",
             display_name="Apply Memory",
             category=CATEGORY,
-            description="Gives memory to any Wan2.2 image-to-video graph: the model sees the memory frames before the "
-            "shot, the sampler sees an ordinary shot. Use it on both experts.",
+            description="Adds memory to any Wan2.2 image-to-video workflow. The model sees the memory frames "
+            "before the shot; the sampler sees an ordinary shot. Apply it to both experts.",
             search_aliases=["memory", "storymem", "reference", "consistency", "rope"],
             inputs=[
-                io.Model.Input("model", tooltip="An expert of Wan2.2 I2V, best with its M2V LoRA."),
-                io.Vae.Input("vae", tooltip="The Wan 2.1 VAE: encodes each memory frame alone."),
+                io.Model.Input("model", tooltip="A Wan2.2 I2V expert, preferably with its M2V LoRA."),
+                io.Vae.Input("vae", tooltip="The Wan 2.1 VAE. It encodes each memory frame separately."),
                 io.MultiType.Input(
                     "memory",
                     types=[MemorySocket, io.Image],
-                    tooltip="A memory bank, or an IMAGE batch, oldest first.",
+                    tooltip="A memory bank, or an IMAGE batch with the oldest image first.",
                 ),
                 io.Latent.Input(
-                    "latent", tooltip="The shot's latent: gives the size to encode the memory for."
+                    "latent", tooltip="The shot's latent. Its size sets the size at which the memory is encoded."
                 ),
                 spacing_input(),
                 seed_input(),
             ],
             outputs=[
                 io.Model.Output(
-                    display_name="model", tooltip="The model with this memory; an earlier one is replaced."
+                    display_name="model", tooltip="The model with this memory. Any memory applied earlier is replaced."
                 )
             ],
         )

@@ -22,16 +22,17 @@ class StoryMemMemoryPreview(io.ComfyNode):
             node_id="StoryMemMemoryPreview",
             display_name="Memory Preview",
             category=CATEGORY,
-            description="Shows a memory on one picture: each frame with its number for edits, sink, window or pinned, where "
-            "it comes from, its age, its score and what it is most like.",
+            description="Shows a memory as one image: each frame with its number for edits, its state (sink, "
+            "window or pinned), its origin, age and score, and the frame it is most similar to.",
             search_aliases=["memory", "contact sheet", "bank", "keyframes", "preview"],
             inputs=[
-                MemorySocket.Input("memory", tooltip="The memory of a bank, an edit or a shot."),
+                MemorySocket.Input("memory", tooltip="The memory from a bank, an edit or a shot."),
                 StorySocket.Input(
-                    "story", optional=True, tooltip="Its story: shots are then told by their numbers."
+                    "story", optional=True, tooltip="The story the memory belongs to. If connected, shots are "
+                    "shown by number."
                 ),
             ],
-            outputs=[io.Image.Output(display_name="image", tooltip="The picture, 1720 pixels wide.")],
+            outputs=[io.Image.Output(display_name="image", tooltip="The preview image, 1720 pixels wide.")],
             is_output_node=True,
         )
 
@@ -49,29 +50,30 @@ class StoryMemMemoryEdit(io.ComfyNode):
             node_id="StoryMemMemoryEdit",
             display_name="Memory Edit",
             category=CATEGORY,
-            description="Edits a memory by hand: pin, unpin, drop, restore, move, cap per shot, and add pictures. The "
-            "memory that comes in stays as it is.",
+            description="Edits a memory by hand: pin, unpin, drop, restore, move, cap per shot, add images. The "
+            "input memory is not changed.",
             search_aliases=["pin", "drop", "reorder", "memory edit", "keyframes"],
             inputs=[
-                MemorySocket.Input("memory", tooltip="The memory to edit, of a bank or of a shot."),
+                MemorySocket.Input("memory", tooltip="The memory to edit, from a bank or a shot."),
                 io.String.Input(
                     "edits",
                     multiline=True,
                     default="",
-                    tooltip="A line each: pin 2, hero · unpin 2 · drop 4 · restore 9 · move 5 to 1 · cap 2. Numbers "
-                    "are those on the Memory Preview.",
+                    tooltip="One edit per line: pin 2, hero · unpin 2 · drop 4 · restore 9 · move 5 to 1 · cap 2. "
+                    "The numbers are those shown by Memory Preview.",
                 ),
                 io.Image.Input(
-                    "images", optional=True, tooltip="Pictures to add, as the newest frames of the window."
+                    "images", optional=True, tooltip="Images to add as the newest frames of the window."
                 ),
                 io.String.Input(
                     "name",
                     default="",
                     optional=True,
-                    tooltip="What the added pictures are called, such as hero.",
+                    tooltip="Name for the added images, such as hero.",
                 ),
                 EmbedderSocket.Input(
-                    "embedder", optional=True, tooltip="How likeness is measured; that of the memory."
+                    "embedder", optional=True, tooltip="Measures how similar two frames are. Use the same one as "
+                    "the memory."
                 ),
                 fit_input(),
             ],

@@ -34,25 +34,26 @@ def _shot_outputs() -> list[io.Output]:
     return [
         io.String.Output(display_name="prompt", tooltip="What the shot shows."),
         io.String.Output(
-            display_name="negative_prompt", tooltip="The shot's own negative prompt, or the story's."
+            display_name="negative_prompt", tooltip="The shot's own negative prompt, or else the story's."
         ),
         io.Int.Output(display_name="seed", tooltip="The shot's seed."),
-        io.Int.Output(display_name="length", tooltip="Frames that the model is to make, 4k+1."),
-        io.Boolean.Output(display_name="cut", tooltip="Whether the shot is a hard cut."),
+        io.Int.Output(display_name="length", tooltip="Number of frames the model should generate, 4k+1."),
+        io.Boolean.Output(display_name="cut", tooltip="Whether the shot starts with a hard cut."),
         io.Image.Output(
             display_name="start_frames",
-            tooltip="What the shot goes on from: the last frames of the one before, or its own start image. Else nothing.",
+            tooltip="The frames the shot starts from: the last frames of the previous shot, or its own start "
+            "image. Otherwise nothing.",
         ),
-        MemorySocket.Output(display_name="memory", tooltip="What the shot remembers, for Apply Memory."),
-        io.Int.Output(display_name="number", tooltip="The shot's place in the film, from 1."),
-        io.Image.Output(display_name="end_image", tooltip="What the shot ends on; nothing if it is open."),
+        MemorySocket.Output(display_name="memory", tooltip="The memory for this shot, for Apply Memory."),
+        io.Int.Output(display_name="number", tooltip="The shot's place in the film, counted from 1."),
+        io.Image.Output(display_name="end_image", tooltip="The image the shot ends on, if it has one."),
     ]
 
 
 def _making_inputs() -> list[io.Input]:
     return [
-        io.String.Input("body", default="", tooltip="What the loop's body is made of."),
-        io.Boolean.Input("numbered", default=False, tooltip="Whether the body uses the shot's number."),
+        io.String.Input("body", default="", tooltip="Describes the nodes in the loop body."),
+        io.Boolean.Input("numbered", default=False, tooltip="Whether the loop body uses the shot's number."),
         _interpolation_input(),
     ]
 
@@ -63,7 +64,8 @@ def _interpolation_input() -> io.Input:
         default=1,
         min=1,
         max=own_loop.MOST_INTERPOLATED,
-        tooltip="How many frames the body makes of one: 2 where it doubles the rate. Set the film's fps to match.",
+        tooltip="How many frames the loop body outputs per generated frame: 2 if it doubles the frame rate. Set "
+        "the film's fps to match.",
     )
 
 
@@ -74,24 +76,26 @@ class StoryMemStoryLoopOpen(io.ComfyNode):
             node_id="StoryMemStoryLoopOpen",
             display_name="Story Loop Open",
             category=CATEGORY,
-            description="Begins a loop around nodes of your own: for each shot of the script they are given its prompt, "
-            "seed, start and memory, and Story Loop Close stores what they make. Use any sampler, upscaler, interpolation.",
+            description="Starts a loop around your own nodes. For each shot of the script it outputs prompt, "
+            "seed, start frames and memory; Story Loop Close stores the frames your nodes make. Use any sampler, "
+            "upscaler or interpolation.",
             search_aliases=["for loop", "own loop", "custom loop", "story"],
             inputs=[
-                ScriptSocket.Input("script", tooltip="The story."),
+                ScriptSocket.Input("script", tooltip="The story script."),
                 io.String.Input(
-                    "project", default="", tooltip="The story's folder below the output folder; empty: the story's name."
-                    " Another seed or script in the same folder replaces the film there; the stored shots stay.",
+                    "project", default="", tooltip="The story's folder inside the output folder; if empty, the "
+                    "story's name is used. Another seed or script in the same folder replaces the film there; the "
+                    "stored shots stay.",
                 ),
                 length_input(),
                 seed_input(),
                 *story_inputs(),
                 *optional_inputs(),
                 story_input(),
-                edits_input("are given another memory are made again"),
+                edits_input("get a different memory are made again"),
             ],
             outputs=[
-                LoopSocket.Output(display_name="loop", tooltip="For Story Loop Close, and nothing else."),
+                LoopSocket.Output(display_name="loop", tooltip="Connect to Story Loop Close only."),
                 *_shot_outputs(),
             ],
         )  # fmt: skip
@@ -116,22 +120,25 @@ class StoryMemStoryLoopClose(io.ComfyNode):
             node_id="StoryMemStoryLoopClose",
             display_name="Story Loop Close",
             category=CATEGORY,
-            description="Ends a loop around nodes of your own: makes a copy of them for every shot, stores the frames "
-            "of each the moment they exist, moves the memory on, and stitches the film. A stored shot's copy does not run.",
+            description="Ends a loop around your own nodes. It copies them for every shot, stores each shot's "
+            "frames as soon as they exist, updates the memory and stitches the film. Copies for shots that are "
+            "already stored do not run.",
             search_aliases=["for loop", "own loop", "custom loop", "story"],
             inputs=[
-                LoopSocket.Input("loop", tooltip="From the Story Loop Open."),
+                LoopSocket.Input("loop", tooltip="From Story Loop Open."),
                 # A raw, lazy link: only where it comes from is wanted, so the body itself must not run.
                 io.Image.Input(
-                    loop_body.FRAMES, lazy=True, raw_link=True, tooltip="A shot's frames, as the body makes them."
+                    loop_body.FRAMES, lazy=True, raw_link=True, tooltip="The frames of a shot, from the last node "
+                    "of the loop body."
                 ),
                 *film_inputs(),
                 _interpolation_input(),
                 colour_match_input(),
             ],
             outputs=[
-                io.Video.Output(display_name="video", tooltip="The film."),
-                StorySocket.Output(display_name="story", tooltip="All shots, for a stitch of your own."),
+                io.Video.Output(display_name="video", tooltip="The finished film."),
+                StorySocket.Output(display_name="story", tooltip="The story with all its shots, for a Shot Stitch "
+                "of your own."),
                 MemorySocket.Output(display_name="memory", tooltip="The memory after the last shot."),
             ],
             hidden=[io.Hidden.dynprompt, io.Hidden.unique_id],
@@ -180,10 +187,10 @@ class StoryMemStoryLoopShot(io.ComfyNode):
             node_id="StoryMemStoryLoopShot",
             display_name="Story Loop Shot",
             category=CATEGORY,
-            description="Made by Story Loop Close, in front of each copy of the body: gives it one shot's values, or "
-            "keeps it from running where the shot is stored.",
+            description="Created by Story Loop Close before each copy of the loop body. It outputs the values of "
+            "one shot, or stops the copy from running if the shot is already stored.",
             inputs=[
-                LoopSocket.Input("loop", tooltip="From the Story Loop Open."),
+                LoopSocket.Input("loop", tooltip="From Story Loop Open."),
                 StorySocket.Input("story", tooltip="The story before this shot."),
                 *_making_inputs(),
             ],
@@ -220,15 +227,15 @@ class StoryMemStoryLoopKeep(io.ComfyNode):
             node_id="StoryMemStoryLoopKeep",
             display_name="Story Loop Keep",
             category=CATEGORY,
-            description="Made by Story Loop Close, behind each copy of the body: stores the shot's frames and selects "
-            "its keyframes. It does not run where the shot is stored.",
+            description="Created by Story Loop Close after each copy of the loop body. It stores the shot's "
+            "frames and selects its keyframes. It does not run if the shot is already stored.",
             inputs=[
-                LoopSocket.Input("loop", tooltip="From the Story Loop Open."),
+                LoopSocket.Input("loop", tooltip="From Story Loop Open."),
                 StorySocket.Input("story", tooltip="The story before this shot."),
                 *_making_inputs(),
-                io.Image.Input("images", tooltip="The shot's frames, as the body made them."),
+                io.Image.Input("images", tooltip="The shot's frames, from the loop body."),
             ],
-            outputs=[io.Boolean.Output(display_name="kept", tooltip="That the shot is stored.")],
+            outputs=[io.Boolean.Output(display_name="kept", tooltip="True once the shot is stored.")],
             is_dev_only=True,
             is_input_list=True,  # called once, though a body gave a list
         )
@@ -251,13 +258,13 @@ class StoryMemStoryLoopNext(io.ComfyNode):
             node_id="StoryMemStoryLoopNext",
             display_name="Story Loop Next",
             category=CATEGORY,
-            description="Made by Story Loop Close, between two shots: hands the story on once its newest shot is stored, "
-            "whether by this run or by an earlier one.",
+            description="Created by Story Loop Close between two shots. It passes the story on once its newest "
+            "shot is stored, by this run or an earlier one.",
             inputs=[
-                StorySocket.Input("story", tooltip="The story with the shot."),
+                StorySocket.Input("story", tooltip="The story including the shot."),
                 # Raw: it is waited for, but blocked where the body did not run.
                 io.Boolean.Input(
-                    "kept", default=True, raw_link=True, tooltip="That Story Loop Keep has run."
+                    "kept", default=True, raw_link=True, tooltip="Signals that Story Loop Keep has run."
                 ),
             ],
             outputs=[

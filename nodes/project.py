@@ -19,49 +19,52 @@ class StoryMemStoryProject(io.ComfyNode):
             node_id="StoryMemStoryProject",
             display_name="Story Project",
             category=CATEGORY,
-            description="Opens a story's folder: shows each shot with its takes and what of it is stale, chooses takes, keeps "
-            "or locks shots. What is chosen lies in the folder, and every run honours it. Put it before the Story Loop.",
+            description="Opens a story's folder: shows each shot with its takes and marks stale shots, chooses "
+            "takes, keeps or locks shots. Your choices are saved in the folder and every run follows them. Put it "
+            "before Story Loop.",
             search_aliases=["take", "re-roll", "lock", "resume", "stale", "project"],
             inputs=[
                 io.String.Input(
-                    "project", default="story", tooltip="The story's folder below the output folder."
+                    "project", default="story", tooltip="The story's folder inside the output folder."
                 ),
                 io.Combo.Input(
                     "action",
                     options=["look", *story_project.ACTIONS],
                     default="look",
-                    tooltip="look changes nothing. take: another take of a shot; one that is not there is made by the next run. "
-                    "keep: a shot stays though its memory changes. redo: it is made again where it is stale. "
-                    "lock: it stays whatever changes, until unlock.",
+                    tooltip="look: change nothing. take: use another take of a shot; if it does not exist yet, "
+                    "the next run makes it. keep: leave a shot as it is although its memory has changed. redo: "
+                    "make it again if it is stale. lock: never change it, until unlock.",
                 ),
                 io.String.Input(
                     "shot",
                     default="",
-                    tooltip="Which shots: a number as on the sheet, an id, a range like 2-4, several with commas, or all. With look: which of them the sheet shows; empty shows all.",
+                    tooltip="Which shots: a number as on the sheet, an id, a range such as 2-4, several separated "
+                    "by commas, or all. With look: the shots to show on the sheet; empty shows all.",
                 ),
                 io.Int.Input(
                     "take",
                     default=1,
                     min=1,
                     max=9999,
-                    tooltip="The take, for the action take. 1 is the script's own seed. Asking for it twice makes it once.",
+                    tooltip="The take number for the action take. Take 1 uses the script's own seed. Asking for "
+                    "the same take twice makes it only once.",
                 ),
                 io.Boolean.Input(
-                    "draft", default=False, optional=True, tooltip="Open the project's draft, not its film."
+                    "draft", default=False, optional=True, tooltip="Open the project's draft instead of its film."
                 ),
             ],
             outputs=[
-                io.String.Output(display_name="project", tooltip="The folder's name, for the Story Loop."),
+                io.String.Output(display_name="project", tooltip="The name of the folder, for Story Loop."),
                 StorySocket.Output(
-                    display_name="story", tooltip="The shots that are there, for a Shot Stitch at any time."
+                    display_name="story", tooltip="The shots that exist so far, for a Shot Stitch at any time."
                 ),
                 ScriptSocket.Output(
-                    display_name="script", tooltip="The script that was told last, to go on without its text."
+                    display_name="script", tooltip="The script of the last run, so that you can continue without its text."
                 ),
                 io.String.Output(
-                    display_name="report", tooltip="A line per shot: take, kept or locked, stale."
+                    display_name="report", tooltip="One line per shot: its take, and whether it is kept, locked or stale."
                 ),
-                io.Image.Output(display_name="takes", tooltip="A frame of each take, a row per shot."),
+                io.Image.Output(display_name="takes", tooltip="One frame of each take, one row per shot."),
             ],
             is_output_node=True,
         )

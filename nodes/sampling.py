@@ -29,12 +29,12 @@ class StoryMemM2VSampler(io.ComfyNode):
             node_id="StoryMemM2VSampler",
             display_name="M2V Sampler",
             category=CATEGORY,
-            description="One shot with memory: Shot Conditioning, Apply Memory on both experts, and sampling that "
-            "changes experts at the boundary. Decode the latent with the host's VAE Decode.",
+            description="Samples one shot with memory: Shot Conditioning, Apply Memory on both experts, and "
+            "sampling that switches experts at the boundary. Decode the latent with VAE Decode.",
             search_aliases=["ksampler", "wan sampler", "two experts", "memory"],
             inputs=[
-                io.Model.Input("high_noise_model", tooltip="The high-noise expert, best with its M2V LoRA."),
-                io.Model.Input("low_noise_model", tooltip="The low-noise expert, best with its M2V LoRA."),
+                io.Model.Input("high_noise_model", tooltip="The high-noise expert, preferably with its M2V LoRA."),
+                io.Model.Input("low_noise_model", tooltip="The low-noise expert, preferably with its M2V LoRA."),
                 io.Conditioning.Input("positive", tooltip="The shot's prompt."),
                 io.Conditioning.Input("negative", tooltip="What the shot should not show."),
                 io.Vae.Input("vae", tooltip="The Wan 2.1 VAE."),
@@ -46,18 +46,19 @@ class StoryMemM2VSampler(io.ComfyNode):
                     "memory",
                     types=[MemorySocket, io.Image],
                     optional=True,
-                    tooltip="A memory bank, or an IMAGE batch, oldest first. None for a shot without memory.",
+                    tooltip="A memory bank, or an IMAGE batch with the oldest image first. Leave unconnected for "
+                    "a shot without memory.",
                 ),
                 io.Image.Input(
                     "start_frames",
                     optional=True,
-                    tooltip="None for a cut, 1 frame for MI2V, 4k+1 (5, 9, 13) for MM2V.",
+                    tooltip="None for a cut, 1 frame for MI2V, 4k+1 frames (5, 9, 13) for MM2V.",
                 ),
                 end_image_input(),
             ],
             outputs=[
                 io.Latent.Output(
-                    display_name="latent", tooltip="The shot's f latent frames; nothing to trim."
+                    display_name="latent", tooltip="The shot's f latent frames. Nothing needs trimming."
                 )
             ],
         )

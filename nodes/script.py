@@ -27,10 +27,9 @@ class StoryMemScript(io.ComfyNode):
             node_id="StoryMemScript",
             display_name="Story Script",
             category=CATEGORY,
-            description="Reads a story: ST-Bench JSON, JSON5, or plain text with a shot per paragraph. "
-            "In text, '---' starts a scene and [cut] or [continue] says how a shot begins; '@Name: looks' before the "
-            "first shot tells who is in the story. "
-            "All defects are reported at once.",
+            description="Reads a story script: ST-Bench JSON, JSON5, or plain text with one shot per paragraph. "
+            "In plain text, '---' starts a scene, [cut] or [continue] says how a shot starts, and '@Name: looks' "
+            "before the first shot describes a character. All errors are reported at once.",
             search_aliases=["story", "storyboard", "shots", "screenplay"],
             inputs=[
                 io.String.Input(
@@ -38,11 +37,12 @@ class StoryMemScript(io.ComfyNode):
                     multiline=True,
                     default=EXAMPLE,
                     dynamic_prompts=False,
-                    tooltip="The story. Memory carries no text: tell the characters' looks in every shot, or once as '@Name: looks'.",
+                    tooltip="The story script. Memory carries no text: describe the characters' looks in every "
+                    "shot, or once as '@Name: looks'.",
                 )
             ],
             outputs=[
-                ScriptSocket.Output(display_name="script", tooltip="The story, for the Story Loop."),
+                ScriptSocket.Output(display_name="script", tooltip="The script, for Story Loop."),
                 io.String.Output(display_name="name", tooltip="The story's name, from its title."),
                 io.Int.Output(display_name="shots", tooltip="How many shots the story has."),
             ],

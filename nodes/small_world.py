@@ -18,8 +18,8 @@ class StoryMemSmallWorldHero(io.ComfyNode):
             node_id="StoryMemSmallWorldHero",
             display_name="Small World Hero",
             category=CATEGORY,
-            description="Draws a hero of the small world on a plain ground, as a reference image for the models that "
-            "come with StoryMem. Another seed, another hero.",
+            description="Draws a hero of the small world on a plain background, as a reference image for the "
+            "models that come with StoryMem. Each seed gives a different hero.",
             search_aliases=["character", "reference", "demo", "storymem"],
             inputs=[
                 io.Int.Input(
@@ -28,13 +28,14 @@ class StoryMemSmallWorldHero(io.ComfyNode):
                     min=0,
                     max=0xFFFFFFFFFFFFFFFF,
                     control_after_generate=io.ControlAfterGenerate.fixed,
-                    tooltip="Of its colours, build, hat, pattern and face.",
+                    tooltip="Sets the hero's colours, build, hat, pattern and face.",
                 ),
                 io.Int.Input(
-                    "size", default=64, min=16, max=1024, step=16, tooltip="Side in pixels: the film's."
+                    "size", default=64, min=16, max=1024, step=16, tooltip="Width and height in pixels. Use the "
+                    "film's size."
                 ),
             ],
-            outputs=[io.Image.Output(display_name="image", tooltip="The hero, a reference for Memory Bank.")],
+            outputs=[io.Image.Output(display_name="image", tooltip="The hero, as a reference for Memory Bank.")],
         )
 
     @classmethod

@@ -38,7 +38,7 @@ def _model_inputs() -> list[io.Input]:
     return [
         io.Model.Input("high_noise_model", tooltip="The high-noise I2V expert with its M2V LoRA."),
         io.Model.Input("low_noise_model", tooltip="The low-noise I2V expert with its M2V LoRA."),
-        io.Clip.Input("clip", tooltip="The text encoder: umt5-xxl of type wan, or the small one."),
+        io.Clip.Input("clip", tooltip="The text encoder: umt5-xxl with type wan, or the small one."),
         io.Vae.Input("vae", tooltip="The Wan 2.1 VAE."),
     ]
 
@@ -50,7 +50,7 @@ def story_inputs() -> list[io.Input]:
             "negative_prompt",
             multiline=True,
             default="",
-            tooltip="What no shot should show; a negative prompt of a shot in the script takes its place.",
+            tooltip="What no shot should show. A shot's own negative prompt in the script replaces it.",
         ),
         io.Int.Input(
             "overlap",
@@ -58,10 +58,10 @@ def story_inputs() -> list[io.Input]:
             min=1,
             max=13,
             step=4,
-            tooltip="Frames that a continued shot takes over from the one before: 1 is MI2V, 5, 9 and 13 are MM2V.",
+            tooltip="Number of frames a continued shot takes over from the previous shot: 1 is MI2V; 5, 9 and 13 are MM2V.",
         ),
         io.Int.Input(
-            "keyframes", default=3, min=1, max=10, tooltip="Most frames of one shot that enter the memory."
+            "keyframes", default=3, min=1, max=10, tooltip="Maximum number of frames per shot that enter the memory."
         ),
     ]
 
@@ -70,16 +70,17 @@ def optional_inputs() -> list[io.Input]:
     """What a story begins with, and how it remembers."""
     return [
         MemorySocket.Input(
-            "memory", optional=True, tooltip="The memory before the first shot; none for an empty one."
+            "memory", optional=True, tooltip="The memory before the first shot. Leave unconnected to start with "
+            "an empty one."
         ),
-        EmbedderSocket.Input("embedder", optional=True, tooltip="How likeness of frames is measured."),
+        EmbedderSocket.Input("embedder", optional=True, tooltip="Measures how similar two frames are."),
         FilterSocket.Input(
-            "filter", optional=True, tooltip="Keeps spoiled frames out of the memory; none keeps all."
+            "filter", optional=True, tooltip="Keeps bad frames out of the memory. Leave unconnected to allow all frames."
         ),
         io.Image.Input(
             "start_frames",
             optional=True,
-            tooltip="What the first shot goes on from, where it does not begin with a cut.",
+            tooltip="The frames the first shot continues from, if it does not start with a cut.",
         ),
     ]
 
@@ -89,26 +90,26 @@ def _own_inputs() -> list[io.Input]:
     loras = [NONE, *files.names("loras")]
     return [
         io.Image.Input(
-            "start_image", optional=True, tooltip="What the shot begins with; for a cut only."
+            "start_image", optional=True, tooltip="The first frame of the shot; only for a cut."
         ),
         end_image_input(),
         io.String.Input(
             "references",
             default=ALL,
             optional=True,
-            tooltip="Names of the reference images that the shot sees, with commas between; * for all, nothing for none.",
+            tooltip="Names of the reference images the shot sees, separated by commas. * means all, empty means none.",
         ),
         io.Float.Input(
             "lora_strength", default=1.0, min=-10.0, max=10.0, step=0.05, optional=True, advanced=True,
-            tooltip="Strength of the M2V LoRA in this shot, times what its loader says.",
+            tooltip="Strength of the M2V LoRA in this shot, multiplied by the strength set in its loader.",
         ),
         io.Combo.Input(
             "extra_lora_high", options=loras, default=NONE, optional=True, advanced=True,
-            tooltip="One LoRA more in this shot, on the high-noise expert.",
+            tooltip="An additional LoRA for this shot, on the high-noise expert.",
         ),
         io.Combo.Input(
             "extra_lora_low", options=loras, default=NONE, optional=True, advanced=True,
-            tooltip="One LoRA more in this shot, on the low-noise expert.",
+            tooltip="An additional LoRA for this shot, on the low-noise expert.",
         ),
         io.Float.Input(
             "extra_lora_strength", default=1.0, min=-10.0, max=10.0, step=0.05, optional=True, advanced=True,
@@ -118,7 +119,7 @@ def _own_inputs() -> list[io.Input]:
 
 
 def edits_input(
-    made_again: str = "see other pictures are made again, the others keep their frames",
+    made_again: str = "see other images are made again; the others keep their frames",
 ) -> io.Input:
     """made_again: which shots of the story are made again when its edits change."""
     return io.String.Input(
@@ -126,8 +127,8 @@ def edits_input(
         multiline=True,
         default="",
         optional=True,
-        tooltip="Edits of the memory for the whole story, a line each: pin hero · drop 2:57 (frame 57 of shot 2) · cap 2. "
-        f"See Memory Edit. Only shots that {made_again}; a shot that a chosen take, keep or lock holds stays until redo "
+        tooltip="Memory edits for the whole story, one per line: pin hero · drop 2:57 (frame 57 of shot 2) · cap 2. See "
+        f"Memory Edit. Only shots that {made_again}. A shot held by a chosen take, keep or lock stays as it is until redo "
         "or unlock in Story Project.",
     )
 
@@ -136,7 +137,8 @@ def story_input() -> io.Input:
     return StorySocket.Input(
         "story",
         optional=True,
-        tooltip="A story that the script goes on with: its shots come first in the film, its memory is the first.",
+        tooltip="An earlier story that the script continues. Its shots come first in the film, and its memory is "
+        "the starting memory.",
     )
 
 
@@ -147,8 +149,9 @@ class StoryMemShot(io.ComfyNode):
             node_id="StoryMemShot",
             display_name="Story Shot",
             category=CATEGORY,
-            description="Makes one shot of a story and stores it: conditions, samples, decodes, selects keyframes. A shot "
-            "that is stored already is not made again. It hands on the story so far, never all frames.",
+            description="Makes one shot of a story and stores it: conditions, samples, decodes and selects "
+            "keyframes. A shot that is already stored is not made again. It passes on the story so far, not its "
+            "frames.",
             search_aliases=["shot", "scene", "story step"],
             inputs=[
                 *_model_inputs(),
@@ -156,13 +159,13 @@ class StoryMemShot(io.ComfyNode):
                 io.Boolean.Input(
                     "cut",
                     default=True,
-                    tooltip="A hard cut; off: the shot goes on from the end of the one before.",
+                    tooltip="On: a hard cut. Off: the shot continues from the end of the previous shot.",
                 ),
                 io.String.Input(
                     "project",
                     default="story",
-                    tooltip="The story's folder below the output folder; the first shot names it."
-                    " Another seed or script in the same folder replaces the film there; the stored shots stay.",
+                    tooltip="The story's folder inside the output folder; the first shot sets it. Another seed or "
+                    "script in the same folder replaces the film there; the stored shots stay.",
                 ),
                 *size_inputs(),
                 seed_input(),
@@ -170,14 +173,14 @@ class StoryMemShot(io.ComfyNode):
                 spacing_input(),
                 *story_inputs(),
                 StorySocket.Input(
-                    "story", optional=True, tooltip="The story so far; none for its first shot."
+                    "story", optional=True, tooltip="The story so far. Leave unconnected for the first shot."
                 ),
                 *optional_inputs(),
                 io.String.Input(
                     "shot_id",
                     default="",
                     optional=True,
-                    tooltip="The shot's name; shot-1, shot-2, ... by its place if empty.",
+                    tooltip="Id of the shot. If empty, it is shot-1, shot-2, ... by position.",
                 ),
                 io.Int.Input(
                     "scene",
@@ -185,14 +188,15 @@ class StoryMemShot(io.ComfyNode):
                     min=1,
                     max=1_000_000,
                     optional=True,
-                    tooltip="The scene's number, for the record.",
+                    tooltip="Scene number, for the record only.",
                 ),
                 edits_input(),
                 *_own_inputs(),
             ],
             outputs=[
                 StorySocket.Output(
-                    display_name="story", tooltip="The story with this shot, for the next shot or the stitch."
+                    display_name="story", tooltip="The story including this shot, for the next Story Shot or for "
+                    "Shot Stitch."
                 ),
                 MemorySocket.Output(display_name="memory", tooltip="The memory after this shot."),
             ],
@@ -224,15 +228,16 @@ class StoryMemStoryLoop(io.ComfyNode):
             node_id="StoryMemStoryLoop",
             display_name="Story Loop",
             category=CATEGORY,
-            description="Makes every shot of a script, each with the memory of those before, and stitches the film. "
-            "It expands into Story Shot nodes, so progress, errors and resuming are per shot.",
+            description="Makes every shot of a script, each with the memory of the shots before it, and stitches "
+            "the film. It expands into Story Shot nodes, so progress, errors and resuming work per shot.",
             search_aliases=["story", "film", "multi shot", "long video"],
             inputs=[
-                ScriptSocket.Input("script", tooltip="The story."),
+                ScriptSocket.Input("script", tooltip="The story script."),
                 *_model_inputs(),
                 io.String.Input(
-                    "project", default="", tooltip="The story's folder below the output folder; empty: the story's name."
-                    " Another seed or script in the same folder replaces the film there; the stored shots stay.",
+                    "project", default="", tooltip="The story's folder inside the output folder; if empty, the "
+                    "story's name is used. Another seed or script in the same folder replaces the film there; the "
+                    "stored shots stay.",
                 ),
                 *size_inputs(),
                 seed_input(),
@@ -244,16 +249,16 @@ class StoryMemStoryLoop(io.ComfyNode):
                 io.Model.Input(
                     "t2v_high_noise_model",
                     optional=True,
-                    tooltip="Text-to-video pair for the first shot; without it the first shot is made by the I2V pair.",
+                    tooltip="Text-to-video pair for the first shot. Without it the I2V pair makes the first shot.",
                 ),
                 io.Model.Input("t2v_low_noise_model", optional=True, tooltip="Text-to-video pair for the first shot."),
                 io.Float.Input(
                     "t2v_shift", default=T2V.shift, min=0.1, max=100.0, step=0.1, optional=True, advanced=True,
-                    tooltip="Shift of the first shot by text-to-video.",
+                    tooltip="Shift of the first shot if the text-to-video pair makes it.",
                 ),
                 io.Float.Input(
                     "t2v_boundary", default=T2V.boundary, min=0.0, max=1.0, step=0.005, optional=True, advanced=True,
-                    tooltip="Boundary of the first shot by text-to-video.",
+                    tooltip="Boundary of the first shot if the text-to-video pair makes it.",
                 ),
                 edits_input(),
                 colour_match_input(),
@@ -261,24 +266,28 @@ class StoryMemStoryLoop(io.ComfyNode):
                     "only",
                     default="",
                     optional=True,
-                    tooltip="Which of the script's shots are made: numbers, ids or ranges with commas, such as 1,3-5. Empty makes all; the others "
-                    "are left out of the film and of the memory. Numbers in memory_edits stay those of the whole script.",
+                    tooltip="Which shots of the script to make: numbers, ids or ranges, separated by commas, such "
+                    "as 1,3-5. Empty makes all. The others are left out of the film and of the memory. Numbers in "
+                    "memory_edits still refer to the whole script.",
                 ),
                 io.Boolean.Input(
                     "draft",
                     default=False,
                     optional=True,
-                    tooltip="Make a draft first: the story at half the size in few steps, in the folder 'draft' inside the project's, with its "
-                    "own memory. Switch it off to make the film, with `only` for the shots that you keep.",
+                    tooltip="Make a draft first: the story at half the size and in few steps, in the folder "
+                    "'draft' inside the project folder, with its own memory. Switch it off to make the film, with "
+                    "`only` set to the shots you want to keep.",
                 ),
                 io.Int.Input(
-                    "draft_steps", default=STEPS, min=2, max=1000, optional=True, advanced=True, tooltip="Steps of the draft, at most."
+                    "draft_steps", default=STEPS, min=2, max=1000, optional=True, advanced=True, tooltip="Maximum "
+                    "number of steps for the draft."
                 ),
                 story_input(),
             ],
             outputs=[
-                io.Video.Output(display_name="video", tooltip="The film."),
-                StorySocket.Output(display_name="story", tooltip="All shots, for a stitch of your own."),
+                io.Video.Output(display_name="video", tooltip="The finished film."),
+                StorySocket.Output(display_name="story", tooltip="The story with all its shots, for a Shot Stitch "
+                "of your own."),
                 MemorySocket.Output(display_name="memory", tooltip="The memory after the last shot."),
             ],
             hidden=[io.Hidden.dynprompt, io.Hidden.unique_id],

@@ -16,8 +16,8 @@ class StoryMemTextEncoderLoader(io.ComfyNode):
             node_id="StoryMemTextEncoderLoader",
             display_name="Load Small Text Encoder",
             category=CATEGORY,
-            description="Loads a small text encoder of Wan's text width (4096) as a CLIP, for StoryMem's small models. "
-            "For Wan2.2 itself use the host's Load CLIP with umt5-xxl and type wan.",
+            description="Loads a small text encoder with Wan's text width (4096) as a CLIP, for StoryMem's small "
+            "models. For Wan2.2 itself use Load CLIP with umt5-xxl and type wan.",
             search_aliases=["clip", "small clip", "tiny text encoder"],
             inputs=[
                 io.Combo.Input(
@@ -28,7 +28,7 @@ class StoryMemTextEncoderLoader(io.ComfyNode):
             ],
             outputs=[
                 io.Clip.Output(
-                    display_name="clip", tooltip="Text encoder for CLIP Text Encode and for the Story Loop."
+                    display_name="clip", tooltip="Text encoder for CLIP Text Encode and Story Loop."
                 )
             ],
         )

@@ -58,9 +58,9 @@ def _move(temporary: Path, path: Path) -> None:
         os.replace(temporary, path)
     except PermissionError as error:  # Windows: a player that shows the last film, for example
         raise StoryMemError(
-            "this file cannot be replaced: it is open in another program, or protected",
+            "this file cannot be replaced: it is open in another program or write-protected",
             value=str(path),
-            remedy="Close it there and run again: what is finished is kept.",
+            remedy="Close it there and run again: finished work is kept.",
         ) from error
 
 
@@ -131,6 +131,6 @@ def room_in(folder: Path) -> Iterator[None]:
             raise StoryMemError(
                 "no space is left on the disk",
                 value=str(folder),
-                remedy="Free some space and run again: what is finished is kept, only the rest is made.",
+                remedy="Free some space and run again: finished work is kept, only the rest is made.",
             ) from error
         raise

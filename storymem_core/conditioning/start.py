@@ -66,13 +66,13 @@ def check_start(start_frames: int, length: int, end: bool = False) -> None:
         raise StoryMemError(
             "the number of start frames must be 4k+1",
             value=start_frames,
-            remedy="Use the last 1 (MI2V) or 5 (MM2V) frames of the shot before, or none for a cut.",
+            remedy="Use the last 1 (MI2V) or 5 (MM2V) frames of the previous shot, or none for a cut.",
         )
     if start_frames >= length:
         raise StoryMemError(
             f"the start frames fill the whole shot of {length} frames",
             value=start_frames,
-            remedy="Make the shot longer, or give fewer start frames.",
+            remedy="Make the shot longer, or use fewer start frames.",
         )
     if end and latent_frames(length) - _latents_of(start_frames) < 2:
         raise StoryMemError(

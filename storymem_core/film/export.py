@@ -59,7 +59,7 @@ def export(
     """
     if format not in FORMATS:
         raise StoryMemError(
-            "there is no such format to export to", value=format, remedy=f"Choose {', '.join(FORMATS)}."
+            "unknown export format", value=format, remedy=f"Choose {', '.join(FORMATS)}."
         )
     project, rate = Project.there(story.folder), film.rate(fps)
     with project.locked():

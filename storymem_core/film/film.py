@@ -94,7 +94,7 @@ def shown(before: StoredShot | None, shot: StoredShot, colour_match: int) -> Ite
 def rate(fps: float | Fraction) -> Fraction:
     """Frames per second as an exact fraction: 23.976 is 2997/125."""
     if not 0 < fps <= 1000:
-        raise StoryMemError("fps must be above 0 and at most 1000", value=fps, remedy="Wan makes 16.")
+        raise StoryMemError("fps must be above 0 and at most 1000", value=fps, remedy="Wan uses 16.")
     return Fraction(fps).limit_denominator(1001)
 
 
@@ -148,7 +148,7 @@ def check_fades(shots: Sequence[tuple[str, int, int]], crossfade: int) -> None:
     """
     if type(crossfade) is not int or crossfade < 0:
         raise StoryMemError(
-            "crossfade must be a whole number >= 0", value=crossfade, remedy="Use 0 for none."
+            "crossfade must be a whole number >= 0", value=crossfade, remedy="Use 0 for no cross-fade."
         )
     at_joins = fades([dropped for _, _, dropped in shots], crossfade)
     for (name, frames, dropped), before, after in zip(shots, [0, *at_joins], [*at_joins, 0], strict=True):
@@ -215,10 +215,10 @@ def fades(dropped: Sequence[int], crossfade: int) -> list[int]:
 def _check(shot: StoredShot, size: tuple[int, int], fps: Fraction) -> None:
     if shot.size != size:
         raise StoryMemError(
-            f"all shots of a film must have one size: shot {shot.id!r} is {_times(shot.size)}, "
+            f"all shots of a film must have the same size: shot {shot.id!r} is {_times(shot.size)}, "
             f"the first is {_times(size)}",
             value=_times(shot.size),
-            remedy="Make it again in the size of the others.",
+            remedy="Make it again at the size of the others.",
         )
     _check_rate(shot, fps)
 
@@ -227,8 +227,8 @@ def _check_rate(shot: StoredShot, fps: Fraction) -> None:
     own = rate(shot.row.get("fps") or fps)
     if own != fps:
         raise StoryMemError(
-            f"all shots of a film must have its rate: shot {shot.id!r} was made for {float(own):g} frames "
-            f"a second, the film has {float(fps):g}",
+            f"all shots must have the film's frame rate: shot {shot.id!r} was made for {float(own):g} fps, "
+            f"the film has {float(fps):g}",
             value=float(own),
             remedy="Set the film's fps to that of its shots, or make the shot again.",
         )

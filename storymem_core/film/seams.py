@@ -94,7 +94,7 @@ def correction(before: StoredShot | None, shot: StoredShot, frames: int) -> Corr
     """
     if type(frames) is not int or frames < 0:
         raise StoryMemError(
-            "colour_match must be a whole number >= 0", value=frames, remedy="Use 0 for none."
+            "colour_match must be a whole number >= 0", value=frames, remedy="Use 0 to turn it off."
         )
     # A kept shot may stand behind another take than it was made for, and then no frame is there twice.
     if before is None or not shot.repeats(before) or not frames:

@@ -81,7 +81,7 @@ def from_host(audio: Any) -> Sound:
     waveform = np.asarray(audio["waveform"][0].cpu().float())
     if waveform.shape[0] not in (1, 2) or not waveform.shape[1] or not np.isfinite(waveform).all():
         raise StoryMemError(
-            "a sound must have one channel or two, and finite samples",
+            "audio must have one or two channels, and finite samples",
             value=waveform.shape,
             remedy="Load another file, or mix it down to stereo.",
         )

@@ -40,7 +40,7 @@ def check_length(frames: int, what: str) -> None:
         return
     below = (max(frames, 1) - 1) // TEMPORAL_STRIDE * TEMPORAL_STRIDE + 1 if type(frames) is int else 77
     raise StoryMemError(
-        f"{what} must be a whole number of frames 4k+1",
+        f"{what} must be a whole number of the form 4k+1",
         value=frames,
         remedy=f"Use {below} or {below + TEMPORAL_STRIDE}.",
     )
@@ -82,7 +82,7 @@ def next_start(frames: FramesT, overlap: int) -> FramesT:
     check_length(overlap, "an overlap")
     if len(frames) < overlap:
         raise StoryMemError(
-            f"a shot of {len(frames)} frames cannot hand on its last {overlap}",
+            f"a shot of {len(frames)} frames is too short to hand on its last {overlap}",
             value=len(frames),
             remedy="Make the shot longer or the overlap shorter.",
         )

@@ -57,13 +57,13 @@ def embedder(
         return ClipVisionEmbedder(clip_vision, threshold), "as given"
     if images is not None:
         found = calibrate(ClipVisionEmbedder(clip_vision, threshold), images)
-        source = f"found on {len(images)} pictures, of whose views {found.mistaken:.1%} are mistaken there"
+        source = f"calibrated on {len(images)} images, with {found.mistaken:.1%} of their views mistaken"
         return ClipVisionEmbedder(clip_vision, found.threshold), source
     if PAPERS.items() <= clip_vision.config.items():
         return ClipVisionEmbedder(clip_vision, PAPERS_THRESHOLD), "the paper's, for OpenAI's ViT-B/32"
     layers, width = (clip_vision.config.get(name) for name in ("num_hidden_layers", "hidden_size"))
     raise StoryMemError(
-        "from which likeness on two frames show the same view is not known for this encoder",
+        "no similarity threshold is known for this encoder",
         value=f"{clip_vision.model_type}, {layers} layers of {width}",
-        remedy=f"Connect {FEWEST} pictures or more, each of another place, to find it, or give a threshold.",
+        remedy=f"Connect at least {FEWEST} images of different places to calibrate it, or enter a threshold.",
     )

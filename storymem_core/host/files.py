@@ -32,7 +32,7 @@ def path(kind: str, name: str) -> Path:
         raise StoryMemError(
             f"there is no such file in models/{kind}",
             value=name,
-            remedy="Put the file there, or choose one of the list; press R on the canvas to read it anew.",
+            remedy="Put the file there, or choose one from the list; press R on the canvas to refresh it.",
         )
     return Path(found)
 
@@ -57,7 +57,7 @@ def image(name: str) -> Tensor:
         raise StoryMemError(
             f"this file cannot be read as an image: {error}",
             value=name,
-            remedy="Save it as PNG or JPEG, and look whether it is whole.",
+            remedy="Check that the file is complete, and save it as PNG or JPEG.",
         ) from error
 
 

@@ -53,7 +53,7 @@ def apply(model: ModelPatcher, lora: LoraFile, strength: float = 1.0) -> Applied
     matched = layers & targets.keys()
     if not matched:
         raise StoryMemError(
-            f"the LoRA fits no layer of the model ({len(layers)} layers in the file)",
+            f"the LoRA matches no layer of the model ({len(layers)} layers in the file)",
             value=f"{lora.report.file} on {type(model.model.diffusion_model).__name__}",
             remedy="Load the Wan2.2 I2V expert that the LoRA was made for, or another LoRA.",
         )
@@ -92,9 +92,9 @@ def scaled(model: ModelPatcher, factor: float) -> ModelPatcher:
     """
     if not reports(model):
         raise StoryMemError(
-            "another strength of the M2V LoRA needs a model that carries one",
+            "lora_strength needs a model with an M2V LoRA",
             value=factor,
-            remedy="Load it by StoryMem M2V LoRA, or leave the shot's lora_strength at 1.",
+            remedy="Load it with StoryMem M2V LoRA, or leave the shot's lora_strength at 1.",
         )
     clone = model.clone()
     clone.patches = {

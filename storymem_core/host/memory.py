@@ -139,9 +139,9 @@ def _reserve(
     height_width = tuple(options[MEMORY]["clean"].shape[-2:])
     if height_width != tuple(noise_shape[-2:]):
         raise StoryMemError(
-            "the memory was encoded for another size than the latent that is sampled",
+            "the memory was encoded at a different size from the latent being sampled",
             value=f"memory {_pixels(height_width)}, latent {_pixels(noise_shape[-2:])}",
-            remedy="Give StoryMemApplyMemory the LATENT that goes into the sampler.",
+            remedy="Connect the LATENT that goes into the sampler to StoryMemApplyMemory.",
             node="StoryMemApplyMemory",
         )
     new_run(options)

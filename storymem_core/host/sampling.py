@@ -198,9 +198,9 @@ def _check_text(model: ModelPatcher, prompts: Conditioning) -> None:
     for embedding, _ in prompts:
         if width is not None and embedding.shape[-1] != width:
             raise StoryMemError(
-                f"the prompt was encoded for another model: this one reads {width} features a token",
+                f"the prompt was encoded for another model: this one reads {width} features per token",
                 value=f"{embedding.shape[-1]} features",
-                remedy="Load the text encoder by Load CLIP with umt5-xxl and type wan.",
+                remedy="Load the text encoder with Load CLIP with umt5-xxl and type wan.",
             )
 
 
@@ -208,14 +208,14 @@ def _check_stages(sampler_name: str, steps_of_experts: tuple[int, int], last_abo
     # The host gives these the last sigma above 0 as their end, and that much noise would stay in the shot.
     if sampler_name in _STOP_BEFORE_ZERO:
         raise StoryMemError(
-            f"the host's {sampler_name} stops at sigma {last_above_zero:.2f} and would leave that much noise",
+            f"ComfyUI's {sampler_name} stops at sigma {last_above_zero:.2f} and would leave that much noise",
             value=sampler_name,
             remedy="Use another sampler, such as euler or dpmpp_2m.",
         )
     # The host's uni_pc moves nothing in a run of a single step: pure noise would pass for a result.
     if sampler_name in _ONE_STEP_FAILS and 1 in steps_of_experts:
         raise StoryMemError(
-            f"the host's {sampler_name} cannot sample a single step, which is what one expert would get",
+            f"ComfyUI's {sampler_name} cannot sample a single step, which is all one expert would get",
             value=f"{steps_of_experts[0]} + {steps_of_experts[1]} steps",
             remedy="Use more steps, or the sampler euler.",
         )

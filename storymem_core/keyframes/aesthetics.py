@@ -53,9 +53,9 @@ class TechnicalQuality:
     def __call__(self, frames: Tensor) -> Tensor:
         if min(checked_frames(frames).shape[1:3]) < SMALLEST:
             raise StoryMemError(
-                f"frames must be {SMALLEST} pixels or more high and wide",
+                f"frames must be at least {SMALLEST} pixels wide and high",
                 value=tuple(frames.shape),
-                remedy="Give the frames as they are, not thumbnails of them.",
+                remedy="Use the frames themselves, not thumbnails.",
             )
         return torch.cat([self._score(frame[None].float()) for frame in frames]).cpu()
 
@@ -78,7 +78,7 @@ def get(name: str = TechnicalQuality.name) -> Scorer:
     """The scorer of this name (see NAMES)."""
     if name not in NAMES:
         raise StoryMemError(
-            "no aesthetic filter has this name", value=name, remedy=f"Choose {', '.join(NAMES)}."
+            "unknown aesthetic filter", value=name, remedy=f"Choose {', '.join(NAMES)}."
         )
     return NAMES[name]()
 

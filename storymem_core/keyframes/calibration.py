@@ -66,9 +66,9 @@ def calibrate(embedder: Embedder, images: Tensor) -> Calibration:
     """
     if len(images) < FEWEST:
         raise StoryMemError(
-            f"an embedder is calibrated on {FEWEST} pictures or more, each of another place",
+            f"calibrating an embedder takes at least {FEWEST} images, each of a different place",
             value=len(images),
-            remedy="Connect more: eight frames of films like yours are enough.",
+            remedy="Connect more: eight frames from films like yours are enough.",
         )
     pictures = [image[..., :3].float().cpu().movedim(-1, 0) for image in images]
     pairs = cosines(embedder, pictures, -(-SHOTS // len(pictures)))

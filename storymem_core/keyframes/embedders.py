@@ -91,7 +91,7 @@ class OpenClip:
             tower.load_state_dict(state, assign=True)
         except RuntimeError as error:
             raise StoryMemError(
-                f"this file does not hold the weights of open_clip's {CLIP_ARCHITECTURE}",
+                f"this file does not contain the weights of open_clip's {CLIP_ARCHITECTURE}",
                 value=pretrained,
                 remedy="Save that model's state dict with open_clip, or choose another file.",
             ) from error
@@ -136,7 +136,7 @@ def get(name: str = EfficientNetLite0.name) -> Embedder:
     if os.path.isfile(name):
         return OpenClip(name)
     raise StoryMemError(
-        "no embedder and no file has this name",
+        "unknown embedder, and no file of this name",
         value=name,
         remedy=f"Choose {', '.join(NAMES)}, or the path of an open_clip {CLIP_ARCHITECTURE} checkpoint.",
     )
@@ -173,7 +173,7 @@ def _download(tag: str) -> str:
     config = get_pretrained_cfg(CLIP_ARCHITECTURE, tag)
     if not config:
         raise StoryMemError(
-            "neither a file nor a tag of open_clip's weights",
+            "this is neither a file nor a tag of open_clip's weights",
             value=tag,
             remedy=f"Give a path, or one of {', '.join(list_pretrained_tags_by_model(CLIP_ARCHITECTURE))}.",
         )
@@ -203,7 +203,7 @@ def _visual_state(path: str) -> dict[str, Tensor]:
         raise StoryMemError(
             f"this checkpoint cannot be read: {error}",
             value=path,
-            remedy="Download it again. Of OpenAI's own .pt, a TorchScript archive, give the state dict.",
+            remedy="Download it again. OpenAI's own .pt is a TorchScript archive: use its state dict.",
         ) from error
     state = checkpoint.get("state_dict", checkpoint)
     state = {key.removeprefix("module."): value for key, value in state.items()}

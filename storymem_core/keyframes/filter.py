@@ -37,7 +37,7 @@ def create(name: str, min_score: float = 0.0) -> Filter:
         raise StoryMemError(
             f"{name} scores frames from {low:g} to {high:g}, so no frame would pass",
             value=min_score,
-            remedy=f"Use 0 for its own threshold of {scorer.threshold:g}. The paper's 3.0 is of HPSv3.",
+            remedy=f"Use 0 for its own threshold of {scorer.threshold:g}. The paper's 3.0 is an HPSv3 score.",
         )
     return Filter(scorer, min_score or scorer.threshold)
 

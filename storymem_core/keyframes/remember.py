@@ -68,7 +68,7 @@ class Remembered(NamedTuple):
         """That the filter let no frame pass, for people; empty if it did."""
         # A scan keeps the first frame that the filter lets pass: without a filter it is never empty.
         none_passed = bool(self.selection.rejected) and not self.selection.kept
-        return (f"{_NOTHING}: the filter kept out every one",) if none_passed else ()
+        return (f"{_NOTHING}: the filter rejected them all",) if none_passed else ()
 
 
 def remember(

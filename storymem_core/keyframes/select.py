@@ -121,7 +121,7 @@ def _similarities(embeddings: Tensor) -> list[list[float]]:
         raise StoryMemError(
             "every frame's embedding must be finite and not zero",
             value=f"frames {useless}",
-            remedy="Look at those frames: NaN latents or a wrong embedder make such embeddings.",
+            remedy="Check those frames: NaN latents or a wrong embedder cause this.",
         )
     rows = rows / lengths
     return (rows @ rows.T).tolist()
@@ -140,10 +140,12 @@ def _finite(score: float, index: int) -> float:
 def _check(embeddings: Tensor, limit: int, threshold: float, step: float, min_score: float) -> None:
     if embeddings.ndim != 2:
         raise StoryMemError(
-            "embeddings must be [N, D], one row a frame", value=tuple(embeddings.shape), remedy="Stack them."
+            "embeddings must be [N, D], one row per frame",
+            value=tuple(embeddings.shape),
+            remedy="Stack them.",
         )
     if limit < 1:
-        raise StoryMemError("limit must be 1 or more", value=limit, remedy="StoryMem keeps at most 3 a shot.")
+        raise StoryMemError("limit must be 1 or more", value=limit, remedy="StoryMem uses at most 3.")
     if not -1 <= threshold <= 1:
         raise StoryMemError(
             "threshold is a cosine, from -1 to 1", value=threshold, remedy="Use the embedder's own threshold."

@@ -32,7 +32,7 @@ def warnings(
         )
     trained_with = report.get("spacing")
     if spacing is not None and trained_with is not None and trained_with != spacing:
-        found.append(f"{file} was trained with the spacing {trained_with:g}, and {spacing:g} is set")
+        found.append(f"{file} was trained with a spacing of {trained_with:g}, but {spacing:g} is set")
     return tuple(found)
 
 
@@ -43,4 +43,4 @@ def missing(expert: str | None = None) -> str:
         expert: "high" or "low"; None where it is not known.
     """
     model = f"the {expert}-noise model" if expert else "this model"
-    return f"no M2V LoRA on {model}, so it cannot read memory: load one by StoryMem M2V LoRA"
+    return f"no M2V LoRA on {model}, so it cannot read memory: load one with StoryMem M2V LoRA"

@@ -97,7 +97,7 @@ def read(path: str | Path, scaling: Scaling = "auto") -> LoraFile:
     path = Path(path)
     if not path.is_file():
         raise StoryMemError(
-            "the LoRA file does not exist", value=str(path), remedy="Choose a file of models/loras."
+            "the LoRA file does not exist", value=str(path), remedy="Choose a file in models/loras."
         )
     beside = path.parent / "adapter_config.json"
     try:
@@ -106,7 +106,7 @@ def read(path: str | Path, scaling: Scaling = "auto") -> LoraFile:
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, ValueError, EOFError, OSError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise StoryMemError(
-            f"the LoRA file is damaged or of another kind: {reason}",
+            f"the LoRA file is damaged or of an unknown kind: {reason}",
             value=str(path),
             remedy="Download it again and compare its size.",
         ) from error
@@ -135,9 +135,9 @@ def convert(
     if layout == "comfyui" and scaling in ("auto", "comfyui"):
         if not any(_FACTOR.search(name) for name in state):
             raise StoryMemError(
-                "the file holds no LoRA weights that StoryMem knows",
+                "the file contains no LoRA weights that StoryMem recognises",
                 value=str(path),
-                remedy="Choose a LoRA of Wan2.2, as released by StoryMem, in PEFT's or in ComfyUI's layout.",
+                remedy="Choose a Wan2.2 LoRA, as released by StoryMem, in PEFT's or in ComfyUI's layout.",
             )
         why = "ComfyUI's layout: its loader takes .alpha / r, or 1 without .alpha"
         report = LoraReport(str(path), layout, None, None, None, why, mode, expert, spacing)
@@ -199,13 +199,13 @@ def _layers(
                 break
         else:
             raise StoryMemError(
-                f"the LoRA holds a tensor that is no LoRA weight: {name}",
+                f"the LoRA contains a tensor that is not a LoRA weight: {name}",
                 value=str(path),
-                remedy="Only layers adapted by A and B are known here; convert the file to ComfyUI's layout.",
+                remedy="Only layers adapted by A and B are supported; convert the file to ComfyUI's layout.",
             )
     if broken := [layer for layer, parts in layers.items() if not {"A", "B"} <= parts.keys()]:
         raise StoryMemError(
-            f"the LoRA holds only one half of {len(broken)} layers, for example {broken[0]}",
+            f"the LoRA contains only one half of {len(broken)} layers, for example {broken[0]}",
             value=str(path),
             remedy="Download it again and compare its size.",
         )
@@ -237,10 +237,10 @@ def _rule(
     if _RELEASED_FOLDER.search(path.parent.name) or _RELEASED_FILE.search(path.stem):
         return _Rule("rslora", "rslora with alpha = r, as StoryMem's released files are, told by its name")
     raise StoryMemError(
-        "the LoRA tells neither alpha nor whether it is rslora, so its scale is ambiguous",
+        "the LoRA file gives neither alpha nor whether it is rslora, so its scale is ambiguous",
         value=str(path),
         remedy='Choose the scaling "rslora" for StoryMem\'s files, "plain" for an ordinary PEFT LoRA, or '
-        "keep the released folder (Wan2.2-MI2V-A14B/backbone_high_noise), whose name tells.",
+        "keep the released folder (Wan2.2-MI2V-A14B/backbone_high_noise), whose name says it.",
     )
 
 

@@ -98,7 +98,7 @@ def loop(
     t2v = (t2v_high_noise_model, t2v_low_noise_model)
     if (t2v[0] is None) != (t2v[1] is None):
         raise StoryMemError(
-            "a first shot by text-to-video needs both experts",
+            "a text-to-video first shot needs both experts",
             value=f"only the {'high' if t2v[1] is None else 'low'}-noise one",
             remedy="Connect the other too, or neither.",
         )
@@ -304,7 +304,7 @@ def told(story: Story) -> str:
     newest = Project.there(story.folder).stored(story.keys[-1])
     stale = ", ".join(story.stale[-1])
     how = "found stored" if story.reused[-1] else "made"
-    stays = [f"it stays as it is, though changed: {stale}; Story Project can let it be made anew"]
+    stays = [f"it stays as it is although these changed: {stale}; redo or unlock it in Story Project"]
     doubts = [f"warning: {doubt}" for doubt in newest.row.get("doubts", ())]
     return "\n".join([*doubts, f"{newest.id}: take {newest.take}, {how}", *(stays if stale else ())])
 
@@ -313,8 +313,8 @@ def _mode(model: Any, cut: bool, overlap: int, start_image: Tensor | None, end_i
     if input_channels(model) != T2V_CHANNELS:
         return mode(cut, overlap, start_image is not None)
     for what, value, given in (
-        ("go on from the shot before", "cut off", not cut),
-        ("begin with an image", "start_image", start_image is not None),
+        ("continue from the previous shot", "cut off", not cut),
+        ("start with an image", "start_image", start_image is not None),
         ("end on an image", "end_image", end_image is not None),
     ):
         if given:

@@ -23,18 +23,18 @@ def last_shot(
         return None
     if draft:
         raise StoryMemError(
-            "a draft is of half the size in a folder of its own, and cannot go on with a story",
+            "a draft has half the size and its own folder, so it cannot continue a story",
             value="draft on",
-            remedy="Switch the draft off, or take the story off.",
+            remedy="Switch draft off, or disconnect story.",
         )
     if not story.keys:
         return None
     for name, given in (("memory", memory), ("start_frames", start_frames)):
         if given is not None:
             raise StoryMemError(
-                f"what goes on with a story has that story's memory and end, and takes no {name}",
+                f"a continued story already has its memory and its last frames, and takes no {name}",
                 value=f"story and {name}",
-                remedy="Connect the one or the other; the memory of a story is edited by `memory_edits`.",
+                remedy="Connect only one of the two; edit a story's memory with `memory_edits`.",
             )
     return Project.there(story.folder).stored(story.keys[-1])
 
@@ -67,9 +67,9 @@ def check_ids(before: tuple[Mapping[str, Any], ...], ids: list[str]) -> None:
     both = [id for id in ids if id in {told["shot_id"] for told in before}]
     if both:
         raise StoryMemError(
-            "a shot has the id of an earlier shot of its story",
+            "an earlier shot of this story has the same id",
             value=both[0],
-            remedy="Give it another id: `id` in a script, `shot_id` at Story Shot.",
+            remedy="Give it another id: `id` in a script, `shot_id` in Story Shot.",
         )
 
 
@@ -81,7 +81,7 @@ def check_size_of(before: StoredShot, width: int, height: int) -> None:
     """
     if before.size != (width, height):
         raise StoryMemError(
-            f"a shot must have the size of those before it, {before.size[0]}x{before.size[1]}",
+            f"a shot must have the same size as the shots before it, {before.size[0]}x{before.size[1]}",
             value=f"{width}x{height}",
-            remedy="Make all shots of a story in one size, or begin another story.",
+            remedy="Make all shots of a story at the same size, or start another story.",
         )

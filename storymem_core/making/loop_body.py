@@ -79,7 +79,7 @@ def find(
     """
     if prompt[opened]["class_type"] != OPEN:
         raise StoryMemError(
-            "the input 'loop' must come from a Story Loop Open, with no node between",
+            "the input 'loop' must come from a Story Loop Open, with no node in between",
             value=_name(prompt, opened),
             remedy="Connect the two ends of the loop directly.",
         )
@@ -90,9 +90,9 @@ def find(
     inside -= _reached([closing], users, set()) | {opened}
     if frames is None or frames[0] not in inside:
         raise StoryMemError(
-            "the loop's body must lead from its Open to its Close: the images do not come from this Open",
+            "the loop body must lead from Story Loop Open to Close: the images do not come from this Open",
             value=_name(prompt, frames[0]) if frames else None,
-            remedy="Use the Open's prompt, seed, start_frames and memory in the nodes that make the images.",
+            remedy="Connect the outputs of Open (prompt, seed, start_frames, memory) to the body's nodes.",
         )
     for id in sorted(inside):
         _refuse_other_loops(prompt, id, opened, inside)
@@ -139,9 +139,9 @@ def _refuse_other_loops(prompt: Prompt, id: str, opened: str, inside: set[str]) 
         other = node["class_type"] == OPEN and current != opened
         if other or (current in inside and node["class_type"] == CLOSE):
             raise StoryMemError(
-                "a node stands in the bodies of two loops",
+                "a node belongs to the bodies of two loops",
                 value=_name(prompt, id),
-                remedy="Loops cannot stand in each other: close one before the other opens.",
+                remedy="Loops cannot be nested: close one before the next one opens.",
             )
         if node["class_type"] != CLOSE and current != opened:
             new = set(_sources(node)) - seen

@@ -198,9 +198,9 @@ def _check_own(shot: ShotPlan) -> None:
             files.image(name)
     if shot.lora is not None or shot.lora_strength != 1.0:
         raise StoryMemError(
-            "a loop around nodes of your own has models of its own, and cannot give a shot another LoRA",
+            "a loop around your own nodes uses your own models, so a shot cannot have its own LoRA",
             value="lora" if shot.lora is not None else "lora_strength",
-            remedy="Take it out of the script, or make the film by Story Loop.",
+            remedy="Remove it from the script, or make the film with Story Loop.",
         )
 
 
@@ -400,9 +400,9 @@ def kept(story: Story) -> StoredMemory:
     newest = story.keys[-1]
     if Project.there(story.folder).find(newest) is None:
         raise StoryMemError(
-            "the body gave no frames",
+            "the loop body gave no frames",
             value=f"shot {len(story.keys)}",
-            remedy="A node of it blocks what comes after it; let all its nodes run.",
+            remedy="One of its nodes blocks the nodes after it; all of them must run.",
         ).at(CLOSE)
     return story.memory()
 
@@ -410,13 +410,15 @@ def kept(story: Story) -> StoredMemory:
 def _frames(images: Sequence[Tensor]) -> np.ndarray:
     if len(images) != 1:
         raise StoryMemError(
-            "the body must give a shot's frames as one batch, not as a list",
+            "the loop body must output a shot's frames as one batch, not as a list",
             value=len(images),
-            remedy="Put a node that joins a list to a batch in front of the Close.",
+            remedy="Put a node that turns a list into a batch before Story Loop Close.",
         )
     if images[0] is None:
         raise StoryMemError(
-            "the body gave no frames", value=None, remedy="Let its last node give an IMAGE for every shot."
+            "the loop body gave no frames",
+            value=None,
+            remedy="Its last node must output an IMAGE for every shot.",
         )
     return quantise(images[0].cpu().float()[..., :3])
 
@@ -426,15 +428,16 @@ def _check(frames: np.ndarray, planned: ShotPlan, making: Making, before: Stored
     made = (count - 1) / max(planned.frames - 1, 1)  # of each frame, where the body lets none fall
     if made in range(1, MOST_INTERPOLATED + 1) and made != making.interpolation:
         raise StoryMemError(
-            f"the body makes {made:.0f} frames of one, and the loop counts on {making.interpolation}",
+            f"the loop body outputs {made:.0f} frames per generated frame, "
+            f"but interpolation is {making.interpolation}",
             value=count,
             remedy=f"Set interpolation to {made:.0f} in Story Loop Close, and its fps to match.",
         )
     if count <= planned.dropped:
         raise StoryMemError(
-            f"the shot adds nothing to the {planned.dropped} frames that repeat the shot before",
+            f"the shot adds nothing to the {planned.dropped} frames that repeat the previous shot",
             value=count,
-            remedy="Let the body make the Open's `length` of frames.",
+            remedy="Generate as many frames in the body as `length` of Story Loop Open says.",
         )
     if width % 2 or height % 2:
         raise StoryMemError(

@@ -52,7 +52,7 @@ def given(
         return Given(None if start_image is None else fitted(start_image[:1], size), end)
     if start_image is not None:
         raise StoryMemError(
-            "a shot that goes on from the one before has its start already",
+            "a continued shot takes its start from the previous shot, so it cannot have a start image",
             value="start_image, and cut off",
             remedy="Make it a cut, or disconnect start_image.",
         )
@@ -73,13 +73,13 @@ def first_start(start_frames: Tensor | None, overlap: int) -> Tensor:
     """
     if start_frames is None:
         raise StoryMemError(
-            "the first shot of a story continues, and there is nothing before it",
+            "the first shot of a story is a continued one, but there is nothing before it",
             value="no start_frames",
             remedy="Make it a cut, or connect start_frames.",
         )
     if len(start_frames) < overlap:
         raise StoryMemError(
-            f"a first shot that goes on from {overlap} frames needs as many start_frames",
+            f"a first shot that continues from {overlap} frames needs at least {overlap} start_frames",
             value=len(start_frames),
             remedy="Connect more frames, or lower the overlap.",
         )

@@ -54,9 +54,9 @@ class MemoryBank:
             )
         if len(self.frames) > self.capacity:
             raise StoryMemError(
-                f"a bank of capacity {self.capacity} cannot hold so many frames",
+                f"a bank of capacity {self.capacity} cannot hold this many frames",
                 value=len(self.frames),
-                remedy="Give fewer frames or a larger capacity (the LoRA was trained with at most 10).",
+                remedy="Use fewer frames or a larger capacity (the LoRA was trained with at most 10).",
             )
         pinned = sum(frame.pinned for frame in self.frames[self.sink :])
         if pinned and self.sink + pinned >= self.capacity:
@@ -72,7 +72,7 @@ class MemoryBank:
         """This bank, once it is known that `name` made (or will make) its embeddings."""
         if self.embedder not in ("", name):
             raise StoryMemError(
-                f"this bank's embeddings were made by {self.embedder}, they cannot be compared with others",
+                f"this bank's embeddings were made by {self.embedder} and cannot be compared with others",
                 value=name,
                 remedy=f"Use {self.embedder} for the whole story, or start a new bank.",
             )
@@ -132,7 +132,9 @@ def update(bank: MemoryBank, frames: Sequence[MemoryFrame], threshold: float) ->
     """
     _same_embedder((*bank.frames, *frames), bank.embedder)
     if not math.isfinite(threshold):
-        raise StoryMemError("threshold must be a number", value=threshold, remedy="Use the embedder's own.")
+        raise StoryMemError(
+            "threshold must be a number", value=threshold, remedy="Use the embedder's own threshold."
+        )
     nearest = [likeness(frame, bank.frames) for frame in frames]
     fresh = [i for i, near in enumerate(nearest) if near is None or near <= threshold]
     everything = (*bank.frames, *(frames[i] for i in fresh))
@@ -165,7 +167,7 @@ def _same_embedder(frames: Sequence[MemoryFrame], name: str) -> None:
     sizes = sorted({len(frame.embedding) for frame in frames})
     if len(sizes) > 1:
         raise StoryMemError(
-            "the embeddings of a bank must come from one embedder, so have one size",
+            "all embeddings of a bank must come from one embedder and have the same size",
             value=sizes,
             remedy=f"Use {name or 'one embedder'} for the whole story, or start a new bank.",
         )

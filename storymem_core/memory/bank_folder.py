@@ -106,9 +106,9 @@ def role(bank: MemoryBank, place: int) -> str:
 def _record(folder: Path) -> dict[str, Any]:
     if not (folder / RECORD).is_file():
         raise StoryMemError(
-            f"this folder holds no memory bank ({RECORD} is missing)",
+            f"this folder contains no memory bank ({RECORD} is missing)",
             value=str(folder),
-            remedy="Give an empty folder to save to, or to load from one that a bank was saved to.",
+            remedy="To save, choose an empty folder; to load, choose one that a bank was saved to.",
         )
     return _read(folder / RECORD, _read_record)
 
@@ -163,7 +163,7 @@ def _read(path: Path, reader: Callable[..., Any], *args: object) -> Any:
         raise StoryMemError(
             f"{path.name} of this memory bank is missing or damaged: {error}",
             value=str(path),
-            remedy="Restore the file from a copy, or delete the folder and let the bank be made again.",
+            remedy="Restore the file from a copy, or delete the folder so that the bank is made again.",
         ) from error
 
 

@@ -107,7 +107,7 @@ def move(bank: MemoryBank, names: Sequence[Name], to: int) -> MemoryBank:
     others = [frame for frame in bank.frames if name_of(frame) not in names]
     if not 1 <= to <= len(others) + 1:
         raise StoryMemError(
-            "frames can be moved to a number that the memory has",
+            "frames can only be moved to a number that exists in the memory",
             value=to,
             remedy=f"Use 1 to {len(others) + 1}.",
         )
@@ -124,7 +124,7 @@ def cap(bank: MemoryBank, most: int) -> MemoryBank:
     """
     if most < 1:
         raise StoryMemError(
-            "a cap leaves at least one frame of a shot",
+            "a cap must leave at least one frame per shot",
             value=most,
             remedy="Use 1 or more, or drop the frames.",
         )
@@ -203,10 +203,10 @@ def _edit(line: str) -> Edit:
         action, frames, number = match[1], "", int(match[2])
     else:
         raise StoryMemError(
-            "this line is no edit of a memory",
+            "this line is not a memory edit",
             value=line,
-            remedy="Write pin, unpin, drop or restore and frames with commas between (pin hero, shot-3:42), "
-            "move 5 to 1, or cap 2; one edit a line.",
+            remedy="Write pin, unpin, drop or restore and frames separated by commas (pin hero, shot-3:42), "
+            "move 5 to 1, or cap 2; one edit per line.",
         )
     return Edit(action.lower(), tuple(name.strip() for name in frames.split(",") if name.strip()), number)
 
@@ -225,11 +225,11 @@ def _found(bank: MemoryBank, numbered: Sequence[MemoryFrame], edit: Edit, standi
         named = [name for name in named if name in there]
         if not named and not standing:
             raise StoryMemError(
-                "nothing of this name or number is set aside"
+                "no frame with this name or number is set aside"
                 if edit.action == "restore"
-                else "the memory has no frame of this name or number",
+                else "the memory has no frame with this name or number",
                 value=f"{edit.action} {reference}",
-                remedy=f"There is: {', '.join(map(spelt, pool)) or 'nothing'}.",
+                remedy=f"Available: {', '.join(map(spelt, pool)) or 'nothing'}.",
             )
         found |= dict.fromkeys(named)
     return tuple(found)

@@ -47,7 +47,7 @@ def quantise(image: Any) -> np.ndarray:
     parts = [slice(first, first + _AT_ONCE) for first in range(0, pixels.size, _AT_ONCE)]
     if not np.issubdtype(flat.dtype, np.floating) or not all(np.isfinite(flat[part]).all() for part in parts):
         raise StoryMemError(
-            "a frame must hold finite floats in 0..1",
+            "a frame must contain finite floats in 0..1",
             value=f"{pixels.dtype} {pixels.shape}",
             remedy="If its latents were NaN, sample it again with another precision or seed.",
         )
@@ -110,7 +110,7 @@ class MemoryFrame:
             raise StoryMemError(
                 "a memory frame needs one finite embedding [D] that is not zero",
                 value=f"{embedding.dtype} {embedding.shape}",
-                remedy="Embed the frame again; a black or NaN frame has no use as memory.",
+                remedy="Embed the frame again; a black or NaN frame is useless as memory.",
             )
         if not isinstance(self.pinned, bool):
             raise StoryMemError(
@@ -118,7 +118,7 @@ class MemoryFrame:
             )
         if self.fit not in FITS:
             raise StoryMemError(
-                "a picture is brought to the film's shape in one of three ways",
+                "unknown way to fit an image to the film's shape",
                 value=self.fit,
                 remedy=f"Choose {', '.join(FITS)}.",
             )

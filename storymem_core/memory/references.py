@@ -39,12 +39,12 @@ def names_of_images(text: str, counts: Sequence[int]) -> list[str]:
         raise StoryMemError(
             f"there are {len(names)} names for {len(counts)} reference inputs",
             value=text,
-            remedy="Give one name per connected input, in their order, with commas between.",
+            remedy="Give one name per connected input, in order, separated by commas.",
         )
     for name in names:
         if name and (":" in name or not any(map(str.isalpha, name))):
             raise StoryMemError(
-                "a reference's name must have a letter and no colon",
+                "a reference's name must contain a letter and no colon",
                 value=name,
                 remedy="Call it hero or castle, for example.",
             )
@@ -82,9 +82,9 @@ def picked(bank: MemoryBank, names: Sequence[str] | None) -> tuple[MemoryFrame, 
     for name, given in wanted.items():
         if name not in known:
             raise StoryMemError(
-                "the memory has no reference of this name",
+                "the memory has no reference with this name",
                 value=given,
-                remedy=f"It has: {', '.join(there) or 'none'}. Name the images at the Memory Bank.",
+                remedy=f"It has: {', '.join(there) or 'none'}. Name the images in Memory Bank.",
             )
     return tuple(
         frame
@@ -158,7 +158,7 @@ def _check_stay(bank: MemoryBank, names: Sequence[str], added: int) -> None:
     for name in names:
         if name.strip().casefold() not in stay:
             raise StoryMemError(
-                "this reference may have slid out of the memory when the shot is made",
+                "this reference may have slid out of the memory by the time the shot is made",
                 value=name,
                 remedy="Pin it, or make the sink or the capacity larger.",
             )

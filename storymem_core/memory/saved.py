@@ -51,8 +51,8 @@ def _shots(story: Mapping[str, Any], folder: Path) -> tuple[tuple[str, ...], tup
         keys, stale = zip(*rows, strict=True)
     except (LookupError, TypeError, ValueError) as error:
         raise StoryMemError(
-            f"{STORY} of this folder names no shot",
+            f"{STORY} in this folder lists no shots",
             value=str(folder),
-            remedy="Run the story again, or name a folder in which a memory was saved.",
+            remedy="Run the story again, or choose a folder that a memory was saved to.",
         ) from error
     return keys, stale

@@ -43,10 +43,10 @@ def for_story(text: str, shots: Sequence[str], bank: MemoryBank) -> str:
         if {shot, reference} & set(shots) or any(means(reference, f) for f in (*bank.frames, *bank.aside)):
             continue
         raise StoryMemError(
-            "an edit of the memory names a shot or reference that this story does not have",
+            "a memory edit names a shot or reference that this story does not have",
             value=reference,
             remedy=f"It has {len(shots)} shots; 2:57 is frame 57 of shot 2. "
-            "References have the names that the Memory Bank gave them.",
+            "References have the names set in Memory Bank.",
         )
     return "\n".join(str(_each(edit, lambda reference: _exact(reference, shots))) for edit in edits)
 
@@ -68,9 +68,9 @@ def seen_by_next(bank: MemoryBank, text: str, given: Mapping[str, Collection[int
         frames = given.get(shot, ())
         if shot in given and number.isdecimal() and int(number) not in frames:
             raise StoryMemError(
-                f"shot {shot!r} gave the memory no frame {number}",
+                f"shot {shot!r} added no frame {number} to the memory",
                 value=reference,
-                remedy=f"It gave: {', '.join(map(str, frames)) or 'none'}. Mend this edit, or take it out.",
+                remedy=f"It added: {', '.join(map(str, frames)) or 'none'}. Correct this edit, or delete it.",
             )
     return edited(bank, edits, standing=True)
 
@@ -98,7 +98,7 @@ def _shot_by_id(reference: str, shots: Sequence[str]) -> str:
         return exact
     if reference.isdecimal() and reference not in shots:
         raise StoryMemError(
-            "a number alone would mean another frame at each shot of a story",
+            "a number alone would mean a different frame for each shot of a story",
             value=reference,
             remedy=f"Write {reference}:0 for frame 0 of shot {reference}, or shot-{reference} for all of it.",
         )

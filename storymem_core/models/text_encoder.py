@@ -67,7 +67,7 @@ def read(path: str | Path) -> tuple[Tensor, Vocabulary]:
         ) from error
     if rows.shape != (len(vocabulary), TEXT_WIDTH):
         raise StoryMemError(
-            f"the text encoder's table is not of the size that its metadata tells: {len(vocabulary)} rows",
+            f"the text encoder's table does not have the size given in its metadata: {len(vocabulary)} rows",
             value=f"{path}: {tuple(rows.shape)}",
             remedy=remedy,
         )

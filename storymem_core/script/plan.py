@@ -85,9 +85,9 @@ def plan(
     first = script.shots[0]
     if not first.cut and not start_given:
         raise StoryMemError(
-            "scene 1, shot 1, cut: the first shot continues, and there is nothing before it",
+            "scene 1, shot 1, cut: the first shot is a continued one, but there is nothing before it",
             value=first.cut,
-            remedy="Make it a cut, or give it start frames.",
+            remedy="Make it a cut, or connect start frames.",
         )
     from_text = first.cut and t2v_first and not (references or first.start_image or first.end_image)
 

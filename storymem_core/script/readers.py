@@ -134,14 +134,16 @@ def _unique(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for name, value in pairs:
         if name in fields:
-            raise StoryMemError("a script gives one field twice", value=name, remedy="Keep one of the two.")
+            raise StoryMemError(
+                "the script contains this field twice", value=name, remedy="Keep one of the two."
+            )
         fields[name] = value
     return fields
 
 
 def _not_json(text: str, problem: str) -> NoReturn:
     raise StoryMemError(
-        f"the script begins like JSON and cannot be read as JSON or JSON5: {problem}",
+        f"the script starts like JSON but cannot be read as JSON or JSON5: {problem}",
         value=beginning(text),
-        remedy="Correct it there, or write plain text: a shot per paragraph.",
+        remedy="Correct it there, or write plain text with one shot per paragraph.",
     ) from None

@@ -104,9 +104,9 @@ def parse(text: str) -> Script:
     script = _build(read(text.removeprefix("\ufeff"), defects), defects)
     if defects:
         raise StoryMemError(
-            "this script cannot be told:\n" + "".join(f"  {defect}\n" for defect in defects),
+            "this script has errors:\n" + "".join(f"  {defect}\n" for defect in defects),
             value=beginning(text),
-            remedy="Correct each of these lines; nothing is guessed.",
+            remedy="Correct each of them; nothing is guessed.",
         )
     return script
 
@@ -221,7 +221,7 @@ def _shot(raw: Any, scene: int, place: str, defects: Defects) -> Shot:
     first_frame, cut = take("first_frame_prompt"), str(take("cut", True)).lower() == "true"
     references, start, lora = take("references"), take("start_image"), take("lora")
     if start is not None and not cut:
-        defects.add(f"{place}, start_image", "none, since the shot goes on from the one before", start)
+        defects.add(f"{place}, start_image", "none, since the shot continues from the previous one", start)
     known = {"first_frame_prompt": first_frame} if first_frame is not None else {}
     return Shot(
         prompt=take("prompt") or "",

@@ -40,9 +40,9 @@ def chosen(script: Script, text: str) -> Script:
         shot = script.shots[place]
         if place and not shot.cut and place - 1 not in places:
             raise StoryMemError(
-                f"shot {place + 1} ({shot.id}) goes on from shot {place}, which is left out",
+                f"shot {place + 1} ({shot.id}) continues from shot {place}, which is left out",
                 value=text,
-                remedy=f"Take shot {place} too, or let shot {place + 1} begin with a cut.",
+                remedy=f"Include shot {place} too, or start shot {place + 1} with a cut.",
             )
     return replace(script, shots=tuple(script.shots[place] for place in places))
 
@@ -53,18 +53,18 @@ def _places(part: str, ids: Sequence[str]) -> range | tuple[int, ...]:
         place = ids.index(part)
         if meant is not None and list(meant) != [place]:
             raise StoryMemError(
-                f"this is the id of shot {place + 1} and means other shots too",
+                f"this is the id of shot {place + 1}, but also means other shots",
                 value=part,
-                remedy=f"Say {place + 1} for that shot, or give it another id in the script.",
+                remedy=f"Write {place + 1} for that shot, or give it another id in the script.",
             )
         return (place,)
     if meant is None:
         raise StoryMemError(
-            "the story has no such shot" if part else "it must be said which shots are meant",
+            "the story has no such shot" if part else "no shot is given",
             value=part,
-            remedy=f"Give numbers from 1 to {len(ids)}, ids, ranges like 2-4, or all."
+            remedy=f"Use numbers from 1 to {len(ids)}, ids, ranges such as 2-4, or all."
             if ids
-            else "Run the story first: nothing is told here yet.",
+            else "Run the story first: it has no shots yet.",
         )
     return meant
 

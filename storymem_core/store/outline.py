@@ -87,9 +87,9 @@ def read(path: Path) -> Outline:
         )
     if version != VERSION or digest(told) != seal:
         raise StoryMemError(
-            f"{OUTLINE}, which knows the chosen takes and the locked shots of this story, is damaged",
+            f"{OUTLINE}, which records the chosen takes and the locked shots of this story, is damaged",
             value=str(path),
-            remedy="Restore it from a copy, or delete it: each shot is then its first take, and none locked.",
+            remedy="Restore it from a copy, or delete it: each shot then uses take 1, and none is locked.",
         )
     decisions = {id: Decision(**made) for id, made in told["decisions"].items()}
     return Outline(told["script"], tuple(told["shots"]), decisions)

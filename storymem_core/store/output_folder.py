@@ -53,5 +53,5 @@ def _refusal(rule: str, name: str) -> StoryMemError:
     return StoryMemError(
         f"a story's folder {rule}",
         value=name,
-        remedy="Give a name, or a path below the output folder, such as stories/first.",
+        remedy="Use a name, or a path inside the output folder, such as stories/first.",
     )

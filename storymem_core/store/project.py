@@ -151,7 +151,7 @@ class Project:
             raise StoryMemError(
                 "there is no story in this folder; was it moved or renamed?",
                 value=str(folder),
-                remedy="Run the story first, or with the folder's present name as its project.",
+                remedy="Run the story first, or use the folder's current name as its project.",
             )
         return cls.open(folder)
 
@@ -182,7 +182,7 @@ class Project:
         shot = self.find(key)
         if shot is None:
             raise StoryMemError(
-                "a shot of this story is no longer stored, or damaged",
+                "a stored shot of this story is missing or damaged",
                 value=str(self._entry(key)),
                 remedy="Run the story again: that shot is made again, the others are kept.",
             )

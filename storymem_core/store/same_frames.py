@@ -80,7 +80,7 @@ def stored(
             whole = project.find(copy.key)
             if whole is not None and given(whole.seen()) == given(seen):
                 log.info(
-                    "shot %s: frames kept (%s), keyframes chosen anew, changed: %s",
+                    "shot %s: frames kept (%s), keyframes selected again, changed: %s",
                     copy.id, copy.key[:12], ", ".join(sorted(changed)),
                 )  # fmt: skip
                 return whole

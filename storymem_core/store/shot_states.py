@@ -54,7 +54,7 @@ class ShotState(NamedTuple):
         if self.stays:
             return f"kept, stale: {stale}" if stale else "kept"
         if surely_kept(self.standing.shot, self.standing.stale):
-            return f"stale: {stale}; the next run keeps its frames and chooses its keyframes anew"
+            return f"stale: {stale}; the next run keeps its frames and selects its keyframes again"
         return f"stale: {stale}; the next run makes it again" if stale else "made"
 
 
@@ -90,7 +90,7 @@ def so_far(states: Iterable[ShotState], story: Story) -> Story:
 def report(name: str, states: Sequence[ShotState]) -> str:
     """A line for each shot: its take, how many there are, and its state."""
     if not states:
-        return f"{name}: nothing is told here yet"
+        return f"{name}: no shots here yet"
     made = sum(state.standing is not None for state in states)
     lines = [
         f"{state.number}. {state.id}: take {state.decision.take} ({len(state.takes)} made), {state.told}"
@@ -99,8 +99,8 @@ def report(name: str, states: Sequence[ShotState]) -> str:
     return "\n".join([f"{name}: {made} of {len(states)} shots made", *lines])
 
 
-KEPT = "kept by a chosen take or by keep, redo it in Story Project to make it anew"
-LOCKED = "locked, unlock it in Story Project to make it anew"
+KEPT = "kept by a chosen take or by keep; redo it in Story Project to make it again"
+LOCKED = "locked; unlock it in Story Project to make it again"
 
 
 def kept(decision: Decision, asked: Mapping[str, Any], copies: Iterable[StoredShot]) -> str:

@@ -87,7 +87,7 @@ class StoredShot:
         """The last n frames, uint8 [n, H, W, 3]: what a continued shot goes on from."""
         if not 1 <= n <= self.count:
             raise StoryMemError(
-                f"shot {self.id!r} has {self.count} frames, so many cannot be taken from its end",
+                f"shot {self.id!r} has {self.count} frames, too few to take this many from its end",
                 value=n,
                 remedy="Make the shot longer, or the overlap smaller.",
             )

@@ -32,9 +32,9 @@ def claim(folder: Path) -> None:
         mark.parent.mkdir(parents=True, exist_ok=True)
         if not _ours(folder):
             raise StoryMemError(
-                "this folder is not empty and holds no story of ours",
+                "this folder is not empty and does not contain a StoryMem story",
                 value=str(folder),
-                remedy="Choose another folder, or move away what lies in it.",
+                remedy="Choose another folder, or move its contents elsewhere.",
             )
         if read_json(mark) != _VERSION:
             with Lock(folder).held():  # two runs may come to a new folder at once
@@ -111,9 +111,9 @@ def _ours(folder: Path) -> bool:
 
 def _unwritable(folder: Path, error: OSError) -> StoryMemError:
     return StoryMemError(
-        f"the project folder cannot be made or written to: {error.strerror}",
+        f"the project folder cannot be created or written to: {error.strerror}",
         value=str(folder),
-        remedy="Choose a folder that you can write to, without a file of that name in the way.",
+        remedy="Choose a folder that you can write to, and where no file of that name is in the way.",
     )
 
 

@@ -90,13 +90,13 @@ def choose_take(outline: Outline, states: Sequence[ShotState], places: Sequence[
             raise StoryMemError(
                 f"shot {state.number} ({state.id}) is locked",
                 value=f"take {take}",
-                remedy="Unlock it first: a locked shot is never another.",
+                remedy="Unlock it first: a locked shot never changes.",
             )
         if any(copy.row.get("mode") == "given" for copy in state.takes.values()):
             raise StoryMemError(
-                f"shot {state.number} ({state.id}) is a given clip, which has no other take",
+                f"shot {state.number} ({state.id}) is a given clip, which has only one take",
                 value=f"take {take}",
-                remedy="Name the shots behind it, or connect another clip.",
+                remedy="Choose the shots after it, or connect another clip.",
             )
         there = state.takes.get(take)
         outline = outline.decided(state.id, take=take, held=there and there.key)
@@ -154,7 +154,7 @@ def _places(text: str, states: Sequence[ShotState], outline: Outline) -> tuple[i
         raise StoryMemError(
             "this shot was left out when the story was last run",
             value=text,
-            remedy="Take it into `only` of the Story Loop, and run that first.",
+            remedy="Add it to `only` of Story Loop, and run that first.",
         )
     return places
 

@@ -46,7 +46,7 @@ def standing(
         stale = differences(held.made_of, made_of)
         if decision.locked or set(stale) <= set(INHERITED):
             if stale:
-                log.info("shot %s stays as it is, though changed: %s", shot_id, ", ".join(stale))
+                log.info("shot %s stays as it is, although these changed: %s", shot_id, ", ".join(stale))
             return Standing(held, stale)
     found = project.find(project.key(made_of))
     return None if found is None else Standing(found)
@@ -65,7 +65,7 @@ def held_copy(project: Project, shot_id: str, decision: Decision) -> StoredShot 
         raise StoryMemError(
             f"shot {shot_id!r} is locked, and its stored copy is gone or damaged",
             value=decision.held,
-            remedy="Bring the copy back, or unlock the shot in Story Project: then it is made again.",
+            remedy="Restore the copy, or unlock the shot in Story Project so that it is made again.",
         )
     return held
 
@@ -86,10 +86,10 @@ def check_locked(
         held = held_copy(project, shot_id, decision) if decision.locked else None
         if held is not None and size is not None and held.size != size:
             raise StoryMemError(
-                f"shot {shot_id!r} is locked in the size of {held.size[0]}x{held.size[1]}, "
-                "and all shots of a film must have one size",
+                f"shot {shot_id!r} is locked at the size {held.size[0]}x{held.size[1]}, "
+                "and all shots of a film must have the same size",
                 value=f"{size[0]}x{size[1]}",
-                remedy="Unlock it in Story Project, or make the film in its size.",
+                remedy="Unlock it in Story Project, or make the film at that size.",
             )
 
 
@@ -103,7 +103,7 @@ def check_place(project: Project, outline: Outline, shot_id: str, prompt: str) -
     held = held_copy(project, shot_id, decision) if decision.locked else None
     if held is not None and held.row.get("prompt", prompt) != prompt:
         raise StoryMemError(
-            f"this shot is {shot_id!r} by its place, and so is a locked shot with another prompt, "
+            f"this shot is {shot_id!r} by position, but so is a locked shot with another prompt, "
             f"{held.row['prompt']!r}",
             value=prompt,
             remedy=f"Give this shot a shot_id: {shot_id} if it is the locked one, a new name if it is not "
@@ -123,9 +123,9 @@ def check_kept_in_script(outline: Outline, shot_ids: Collection[str]) -> None:
     for asked in outline.shots:
         if outline.of(asked["shot_id"]).locked and asked["shot_id"] not in shot_ids:
             raise StoryMemError(
-                f"shot {asked['shot_id']!r} is locked, and the script does not have it any more",
+                f"shot {asked['shot_id']!r} is locked, but the script no longer contains it",
                 value=asked["prompt"],
-                remedy="Without an id of its own a shot with another prompt is another: bring the prompt "
+                remedy="Without its own id, a shot with another prompt is another shot: bring the prompt "
                 f"back, or give the shot this id in the script ([cut, id: {asked['shot_id']}] or "
                 f"[continue, id: {asked['shot_id']}] before its prompt; in JSON its field id), or unlock it "
                 "in Story Project.",

@@ -95,9 +95,9 @@ def test_a_score_that_no_frame_can_reach_is_refused():
     "frames, message",
     [
         (torch.full((2, 32, 32, 3), float("nan")), r"NaN.*frames \[0, 1\]"),
-        (torch.zeros(32, 32, 3), "one frame or more"),
-        (torch.zeros(0, 32, 32, 3), "one frame or more"),
-        (torch.zeros(1, 32, 32, 4), "one frame or more"),
+        (torch.zeros(32, 32, 3), "at least one frame"),
+        (torch.zeros(0, 32, 32, 3), "at least one frame"),
+        (torch.zeros(1, 32, 32, 4), "at least one frame"),
         (torch.zeros(1, 32, 32, 3, dtype=torch.uint8), "floats"),
         (torch.zeros(1, 8, 32, 3), "16 pixels"),
     ],

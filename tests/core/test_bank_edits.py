@@ -123,10 +123,10 @@ def test_names_of_references_need_no_capitals():
 )
 def test_what_is_no_edit_is_refused_by_its_line(line):
     if line == "pin 1; drop 2 to":
-        with pytest.raises(StoryMemError, match="no frame of this name"):
+        with pytest.raises(StoryMemError, match="no frame with this name"):
             edited(bank(0, 1), parse(line))
         return
-    with pytest.raises(StoryMemError, match=r"no edit of a memory \(got "):
+    with pytest.raises(StoryMemError, match=r"not a memory edit \(got "):
         parse(f"pin 1\n{line}")
 
 
@@ -135,7 +135,7 @@ def test_what_is_no_edit_is_refused_by_its_line(line):
 )
 def test_what_is_not_there_is_refused_unless_it_is_for_a_whole_story(text):
     before = bank(0, 1)
-    with pytest.raises(StoryMemError, match=r"There is: (shot-0:0, shot-0:1|nothing)\."):
+    with pytest.raises(StoryMemError, match=r"Available: (shot-0:0, shot-0:1|nothing)\."):
         edited(before, parse(text))
     assert edited(before, parse(text), standing=True) == before, "a number is nobody's place there"
 

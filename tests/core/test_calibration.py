@@ -37,5 +37,5 @@ def test_an_embedder_that_sees_nothing_is_told_by_its_mistakes():
 
 
 def test_too_few_pictures_are_refused():
-    with pytest.raises(StoryMemError, match=r"4 pictures or more.*\(got 3\)"):
+    with pytest.raises(StoryMemError, match=r"at least 4 images.*\(got 3\)"):
         calibrate(embedders.default(), torch.rand(3, 16, 16, 3))

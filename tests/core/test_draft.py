@@ -48,7 +48,7 @@ def test_the_first_of_the_chosen_shots_is_the_films_first():
 
 
 def test_a_shot_without_the_one_that_it_goes_on_from_is_refused():
-    with pytest.raises(StoryMemError, match=r"shot 4 \(shot-\w+\) goes on from shot 3, which is left out"):
+    with pytest.raises(StoryMemError, match=r"shot 4 \(shot-\w+\) continues from shot 3, which is left out"):
         chosen(SCRIPT, "1,4")
     with pytest.raises(StoryMemError, match="no such shot"):
         chosen(SCRIPT, "6")
@@ -58,5 +58,5 @@ def test_a_shot_without_the_one_that_it_goes_on_from_is_refused():
 
 @pytest.mark.parametrize("keys", [(), ("key",)])
 def test_a_draft_goes_on_with_no_story_not_even_one_that_is_not_begun(keys):
-    with pytest.raises(StoryMemError, match="cannot go on with a story"):
+    with pytest.raises(StoryMemError, match="cannot continue a story"):
         last_shot(Story("fox", keys), memory=None, start_frames=None, draft=True)

@@ -167,7 +167,7 @@ def test_another_models_file_is_refused(tmp_path):
     from safetensors.torch import save_file
 
     save_file({"visual.conv1.weight": torch.zeros(2)}, tmp_path / "other.safetensors")
-    with pytest.raises(StoryMemError, match=r"does not hold.*ViT-B-32-quickgelu.*other\.safetensors"):
+    with pytest.raises(StoryMemError, match=r"does not contain.*ViT-B-32-quickgelu.*other\.safetensors"):
         OpenClip(str(tmp_path / "other.safetensors"))
 
 

@@ -278,7 +278,7 @@ def test_a_shot_of_another_rate_is_named_with_both_rates(project, tmp_path):
         make(project, Told("fast", grey(0, 5), seed=8, extra={"fps": 24})),
         make(project, Told("any", grey(0, 5), seed=9)),
     ]
-    with pytest.raises(StoryMemError, match="shot 'fast' was made for 24 frames a second, the film has 16"):
+    with pytest.raises(StoryMemError, match="shot 'fast' was made for 24 fps, the film has 16"):
         film.stitch(shots, tmp_path / "film.mp4")
     assert film.measure([shots[0], shots[2]]).frames == 10
     assert film.measure([shots[1], shots[2]], fps=24.0).frames == 10

@@ -47,5 +47,5 @@ def test_the_last_frames_are_handed_on_in_order():
 
 
 def test_a_shot_cannot_hand_on_more_than_it_has():
-    with pytest.raises(StoryMemError, match="a shot of 5 frames cannot hand on its last 9"):
+    with pytest.raises(StoryMemError, match="a shot of 5 frames is too short to hand on its last 9"):
         next_start(list(range(5)), 9)

@@ -35,5 +35,5 @@ def test_no_file_of_an_earlier_shot_is_read_but_its_record(tmp_path, monkeypatch
 def test_a_shot_that_is_gone_is_told(tmp_path):
     story = tell(tmp_path, SHOTS)
     (story.shots()[0].folder / "shot.json").unlink()
-    with pytest.raises(StoryMemError, match="no longer stored, or damaged"):
+    with pytest.raises(StoryMemError, match="stored shot of this story is missing or damaged"):
         asked(story)

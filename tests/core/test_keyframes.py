@@ -189,7 +189,7 @@ def test_the_embeddings_are_not_changed_and_their_length_does_not_matter():
         (torch.tensor([[1.0, 0.0], [0.0, 0.0]]), {}, r"frames \[1\]"),
         (torch.tensor([[1.0, 0.0], [math.nan, 0.0]]), {}, r"frames \[1\]"),
         (torch.tensor([[math.inf, 0.0]]), {}, r"frames \[0\]"),
-        (torch.ones(3), {}, "one row a frame"),
+        (torch.ones(3), {}, "one row per frame"),
         (torch.ones(2, 2), {"limit": 0}, "limit"),
         (torch.ones(2, 2), {"threshold": math.nan}, "threshold"),
         (torch.ones(2, 2), {"threshold": 1.5}, "threshold"),

@@ -136,7 +136,7 @@ def test_two_loops_side_by_side():
 
 def test_loops_that_cross_are_refused():
     prompt = {**changed("sample", seed=["open 2", 3]), "open 2": node(OPEN, script=["script", 0])}
-    with pytest.raises(StoryMemError, match="in the bodies of two loops"):
+    with pytest.raises(StoryMemError, match="to the bodies of two loops"):
         find(prompt)
 
 
@@ -147,5 +147,5 @@ def test_a_loop_in_a_loop_is_refused():
         "close 2": node(CLOSE, loop=["open 2", 0], images=["draw", 0]),
     }
     prompt = {**changed("scale", image=["close 2", 2]), **inner}
-    with pytest.raises(StoryMemError, match="in the bodies of two loops"):
+    with pytest.raises(StoryMemError, match="to the bodies of two loops"):
         find(prompt)

@@ -280,7 +280,7 @@ def test_a_warning_when_the_spacing_is_not_that_of_the_training():
     assert warnings(asdict(report), spacing=5.0) == warnings(asdict(report)) == ()
     assert warnings(asdict(replace(report, spacing=None)), spacing=1.0) == ()
     assert warnings(asdict(report), spacing=1.0) == (
-        "f.safetensors was trained with the spacing 5, and 1 is set",
+        "f.safetensors was trained with a spacing of 5, but 1 is set",
     )
 
 
@@ -308,7 +308,7 @@ class Malicious:
 def test_pickled_code_does_not_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save({"a": Malicious()}, tmp_path / "bad.pth")
-    with pytest.raises(StoryMemError, match="damaged or of another kind"):
+    with pytest.raises(StoryMemError, match="damaged or of an unknown kind"):
         read(tmp_path / "bad.pth")
     assert not (tmp_path / "pwned").exists()
 
@@ -320,7 +320,7 @@ def test_pickled_code_does_not_run(tmp_path, monkeypatch):
         ({}, "no LoRA weights"),
         ({"base_model.model.blocks.0.ffn.0.lora_A.weight": torch.ones(4, 4)}, "only one half of 1 layers"),
         (bare(adapted(r=4)) | {"base_model.model.blocks.0.ffn.0.lora_magnitude_vector.weight": torch.ones(4)},
-         "no LoRA weight: .*magnitude"),
+         "not a LoRA weight: .*magnitude"),
     ],
 )  # fmt: skip
 def test_what_is_no_lora_is_refused(state, problem):

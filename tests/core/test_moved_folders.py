@@ -110,7 +110,7 @@ def test_a_copy_that_is_not_whole_makes_what_it_lacks(told, lost):
 def test_a_damaged_outline_stops_a_run_and_the_film_stays(told):
     film = (told / "film.mp4").read_bytes()
     (told / "store" / "outline.json").write_text("{")
-    with pytest.raises(StoryMemError, match="knows the chosen takes and the locked shots of this story"):
+    with pytest.raises(StoryMemError, match="records the chosen takes and the locked shots of this story"):
         run(told)
     with pytest.raises(StoryMemError, match="is damaged"):
         use(told.parent, "fox", "look", "", 1)

@@ -232,7 +232,7 @@ def test_more_than_999_shots_keep_their_order_and_names(tmp_path):
 
 def test_a_shot_that_is_gone_is_told(story, folder):
     (folder / "store" / story.keys[1] / "frames.mkv").unlink()
-    with pytest.raises(StoryMemError, match="no longer stored, or damaged"):
+    with pytest.raises(StoryMemError, match="stored shot of this story is missing or damaged"):
         publish(story)
     assert not (folder / "film.mp4").exists()
 

@@ -130,7 +130,7 @@ def test_references_of_the_cast_stay_away_where_nobody_mentions_them():
 
 
 def test_references_that_are_not_there_are_told_before_any_shot():
-    with pytest.raises(StoryMemError, match=r"cast, 'Mira'.*no reference of this name.*'heroine'"):
+    with pytest.raises(StoryMemError, match=r"cast, 'Mira'.*no reference with this name.*'heroine'"):
         of_shots(script("A lake.", cast="@Mira [heroine]: a girl"), cast(), 3)
     own = replace(script("A lake."), shots=(with_own("A lake.", ("dog",)),))
     with pytest.raises(StoryMemError, match=r"shot 1 \(shot-\w+\).*no reference.*'dog'"):

@@ -65,13 +65,13 @@ def test_the_filter_keeps_frames_out():
     assert "frame 0: score below the minimum" in after.report
     none = remember(MemoryBank(), frames, Pixels(), Filter(Brightness(), 0.9), shot="a")
     assert (none.kept, none.bank.frames) == ((), ())
-    assert none.report.startswith("no frame of this shot entered the memory: the filter kept out every one\n")
+    assert none.report.startswith("no frame of this shot entered the memory: the filter rejected them all\n")
 
 
 def test_a_shot_of_which_the_filter_lets_nothing_pass_is_warned_of(caplog):
     frames = noise(1, 2)
     none = remember(MemoryBank(), frames, Pixels(), Filter(Brightness(), 0.9), shot="a")
-    assert none.doubts == ("no frame of this shot entered the memory: the filter kept out every one",)
+    assert none.doubts == ("no frame of this shot entered the memory: the filter rejected them all",)
     assert [record.getMessage() for record in caplog.records] == [f"shot a: {none.doubts[0]}"]
     caplog.clear()
     some = remember(MemoryBank(), frames, Pixels(), Filter(Brightness(), 0.1), shot="a")
@@ -95,7 +95,7 @@ def test_references_stand_behind_what_there_is_and_are_taken_as_they_are():
     assert [frame.pixels.shape[:2] for frame in bank.frames] == [(16, 24), (32, 16), (16, 24)]
     more = with_references(bank, pictures[:1], Pixels())
     assert more.frames[:3] == bank.frames
-    with pytest.raises(StoryMemError, match="a bank of capacity 3 cannot hold so many"):
+    with pytest.raises(StoryMemError, match="a bank of capacity 3 cannot hold this many"):
         with_references(MemoryBank((), 3, 3), pictures * 2, Pixels())
 
 

@@ -138,7 +138,7 @@ def test_the_log_says_that_frames_are_kept_and_why(project, caplog):
     old = keep(project)
     with caplog.at_level(logging.INFO, logger=same_frames.__name__):
         found(project, filter="sharp", **{"keyframe limit": 2})
-    told = f"shot a: frames kept ({old.key[:12]}), keyframes chosen anew, changed: filter, keyframe limit"
+    told = f"shot a: frames kept ({old.key[:12]}), keyframes selected again, changed: filter, keyframe limit"
     assert [record.message for record in caplog.records] == [told]
 
 

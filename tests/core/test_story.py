@@ -53,7 +53,7 @@ def test_a_shot_with_images_is_made_by_the_image_to_video_pair():
 
 
 def test_a_first_shot_that_continues_needs_a_start():
-    with pytest.raises(StoryMemError, match="scene 1, shot 1, cut: the first shot continues"):
+    with pytest.raises(StoryMemError, match="scene 1, shot 1, cut: the first shot is a continued one"):
         plan(CONTINUES)
 
 

@@ -36,7 +36,7 @@ def test_an_id_that_looks_like_a_number_is_that_shot_at_every_step():
     assert seen_by_next(bank, edits, {}) == bank
     given = {"one": (5,), "shot-3": (4,)}
     frames = [remembered(noise(n)[0], *of) for n, of in enumerate([("one", 5), ("shot-3", 4), ("2", 9)])]
-    with pytest.raises(StoryMemError, match="'one' gave the memory no frame 0"):
+    with pytest.raises(StoryMemError, match="'one' added no frame 0 to the memory"):
         seen_by_next(MemoryBank(tuple(frames[:2])), edits, given)
     edits = for_story("drop 2:4, 2", shots, bank)
     assert left(seen_by_next(MemoryBank(tuple(frames[:2])), edits, given)) == [("one", 5), ("shot-3", 4)]
@@ -66,6 +66,7 @@ def test_edits_wait_for_their_frames():
 
 
 def test_a_frame_that_its_shot_did_not_give_is_refused():
-    with pytest.raises(StoryMemError, match=r"'shot-ab' gave the memory no frame 13 .*It gave: 0, 12\. Mend"):
+    says = r"'shot-ab' added no frame 13 to the memory .*It added: 0, 12\. Correct"
+    with pytest.raises(StoryMemError, match=says):
         seen_by_next(memory(), "drop 1:13", GIVEN)
     assert seen_by_next(memory(), "drop 3:13", GIVEN) == memory(), "shot 3 is still to come"

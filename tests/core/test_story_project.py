@@ -114,7 +114,7 @@ def test_an_edit_of_a_frame_that_a_take_did_not_give_keeps_nobody_from_looking(f
 
 def test_looking_tells_where_only_keyframes_are_chosen_anew(folder):
     run(folder, [{**one, "memory_edits": "pin 1:4"} for one in SHOTS])
-    anew = "stale: memory pins; the next run keeps its frames and chooses its keyframes anew"
+    anew = "stale: memory pins; the next run keeps its frames and selects its keyframes again"
     assert told(folder) == ["made", *[anew] * 3]
 
 
@@ -225,7 +225,7 @@ def test_shots_made_one_by_one_are_known_from_the_film(folder):
 
 def test_looking_makes_nothing(tmp_path):
     seen = use(tmp_path, "nothing/yet", "look", "", 1)
-    assert (seen.story.keys, seen.script, seen.report) == ((), None, "nothing/yet: nothing is told here yet")
+    assert (seen.story.keys, seen.script, seen.report) == ((), None, "nothing/yet: no shots here yet")
     assert seen.sheet.shape[1:] == (1720, 3)
     for action in ACTIONS:
         with pytest.raises(StoryMemError, match="there is no story in this folder"):

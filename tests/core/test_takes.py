@@ -64,7 +64,7 @@ def test_a_locked_shot_may_not_leave_the_script_unnoticed():
     outline = Outline(shots=shots, decisions={"b": Decision(held="k", locked=True), "c": Decision(held="k")})
     check_kept_in_script(outline, {"b", "d"})
     with pytest.raises(
-        StoryMemError, match="'b' is locked, and the script does not have it any more"
+        StoryMemError, match="'b' is locked, but the script no longer contains it"
     ) as error:
         check_kept_in_script(outline, {"a", "c"})
     assert error.value.value == "The b."
@@ -87,5 +87,5 @@ def test_a_lock_of_another_size_is_told_before_any_work(project, old):
     outline = Outline(decisions={"a": Decision(held=old.key, locked=True), "b": Decision(held=old.key)})
     check_locked(project, outline, ["a", "b", "c"], (32, 16))
     check_locked(project, outline, ["b", "c"], (64, 64))
-    with pytest.raises(StoryMemError, match="'a' is locked in the size of 32x16"):
+    with pytest.raises(StoryMemError, match="'a' is locked at the size 32x16"):
         check_locked(project, outline, ["a"], (64, 64))

@@ -113,5 +113,5 @@ def test_other_files_are_refused(tmp_path):
         with pytest.raises(StoryMemError, match="damaged or not a small text encoder"):
             read(checkpoint(path, told=other))
     for shape in ((9, 768), (8, 4096), (9,)):
-        with pytest.raises(StoryMemError, match=r"not of the size that its metadata tells: 9 rows"):
+        with pytest.raises(StoryMemError, match=r"does not have the size given in its metadata: 9 rows"):
             read(checkpoint(path, torch.zeros(shape)))

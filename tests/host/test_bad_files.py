@@ -52,7 +52,7 @@ def test_missing_files(parts, folder):
 def test_truncated_files(parts, folder, small_models):
     lora = truncated(small_models / "loras" / RELEASED, folder / "loras/half.safetensors")
     given = {"model": parts["high_noise_model"], "lora_name": lora.name}
-    refused(LORA, given, "the LoRA file is damaged or of another kind", str(lora))
+    refused(LORA, given, "the LoRA file is damaged or of an unknown kind", str(lora))
     encoder = truncated(small_models / "text_encoders" / ENCODER, folder / "text_encoders/half.safetensors")
     refused(
         TEXT, {"text_encoder": encoder.name}, "the file is damaged or not a small text encoder", str(encoder)
@@ -81,7 +81,7 @@ def test_a_lora_that_matches_nothing(parts, folder):
     refused(
         LORA,
         given,
-        r"the LoRA fits no layer of the model \(1 layers? in the file\)",
+        r"the LoRA matches no layer of the model \(1 layers? in the file\)",
         "other.safetensors on WanModel",
     )
 
@@ -100,7 +100,7 @@ def test_a_lora_of_an_unknown_scale(parts, folder):
 @pytest.mark.usefixtures("no_sampling")
 def test_a_bank_that_is_not_there_or_damaged(output):
     path = output.resolve() / "nothing"
-    refused(BANK, {"load_from": "nothing"}, "this folder holds no memory bank", str(path))
+    refused(BANK, {"load_from": "nothing"}, "this folder contains no memory bank", str(path))
     core("memory.bank_folder").save(core("memory.bank").MemoryBank(), path)
     (path / "bank.json").write_text("{")
     refused(
@@ -130,9 +130,8 @@ def test_a_folder_of_other_things(parts, output):
     (output / "Ink").mkdir()
     (output / "Ink/holiday.jpg").touch()
     for node in STORIES:
-        refused(
-            node, good(node, parts), "not empty and holds no story of ours", str(output.resolve() / "Ink")
-        )
+        says = "not empty and does not contain a StoryMem story"
+        refused(node, good(node, parts), says, str(output.resolve() / "Ink"))
 
 
 @pytest.mark.usefixtures("no_sampling")
@@ -158,7 +157,7 @@ def test_a_shot_of_another_size_than_those_before_it(parts, output, monkeypatch)
     story = call(SHOT, **good(SHOT, parts))[0]
     monkeypatch.setattr(WanModel, "forward", lambda *_, **__: pytest.fail("a model was called"))
     given = good(SHOT, parts) | {"story": story, "width": 48}
-    refused(SHOT, given, "a shot must have the size of those before it, 32x32", "48x32")
+    refused(SHOT, given, "a shot must have the same size as the shots before it, 32x32", "48x32")
 
 
 def test_a_shot_that_is_no_longer_stored(parts, output, monkeypatch):
@@ -166,7 +165,7 @@ def test_a_shot_that_is_no_longer_stored(parts, output, monkeypatch):
     entry = Path(story.folder) / "store" / story.keys[0]
     (entry / "frames.mkv").unlink()
     monkeypatch.setattr(WanModel, "forward", lambda *_, **__: pytest.fail("a model was called"))
-    says = "a shot of this story is no longer stored, or damaged"
+    says = "a stored shot of this story is missing or damaged"
     refused(SHOT, good(SHOT, parts) | {"story": story, "cut": False}, says, str(entry))
     refused(STITCH, {"story": story}, says, str(entry))
 
@@ -188,7 +187,7 @@ def test_no_space_left(parts, output):
         given = good(SHOT, parts) | {"story": first, "prompt": "A pen."}
         message = refused(SHOT, given, "no space is left on the disk", first.folder)
     assert message.startswith("StoryMemShot, shot 2 (shot-2): ")
-    assert "what is finished is kept" in message
+    assert "finished work is kept" in message
     store = Path(first.folder) / "store"
     assert sorted(path.name for path in store.iterdir() if path.is_dir()) == list(first.keys)
     assert call(SHOT, **given)[0].keys[0] == first.keys[0]

@@ -51,14 +51,14 @@ def test_a_size_not_divisible_by_16(parts, node, width, height):
 @pytest.mark.parametrize(("length", "remedy"), [(80, "Use 77 or 81."), (6, "Use 5 or 9.")])
 def test_a_length_that_is_not_4k_1(parts, node, length, remedy):
     given = good(node, parts) | {"length": length}
-    assert refused(node, given, r"must be a whole number of frames 4k\+1", length).endswith(remedy)
+    assert refused(node, given, r"must be a whole number of the form 4k\+1", length).endswith(remedy)
 
 
 @pytest.mark.parametrize("node", STORIES)
 @pytest.mark.parametrize("overlap", [3, 4])
 def test_an_overlap_that_is_not_4k_1(parts, node, overlap):
     given = good(node, parts) | {"overlap": overlap}
-    refused(node, given, r"an overlap must be a whole number of frames 4k\+1", overlap)
+    refused(node, given, r"an overlap must be a whole number of the form 4k\+1", overlap)
 
 
 def test_a_shot_no_longer_than_its_overlap(parts):
@@ -80,14 +80,14 @@ def test_a_batch_of_start_frames_that_is_not_1_or_4k_1(parts, node, count, says)
 def test_fewer_start_frames_than_the_overlap(parts, node):
     continued = {"script": script("[continue] A pen.")} if node == LOOP else {"cut": False}
     given = good(node, parts) | continued | {"overlap": 5, "length": 9, "start_frames": images(2)}
-    refused(node, given, "goes on from 5 frames needs as many start_frames", 2)
+    refused(node, given, "continues from 5 frames needs at least 5 start_frames", 2)
 
 
 def test_a_first_shot_that_continues_without_a_start(parts):
     given = good(LOOP, parts) | {"script": script("[continue] A pen.")}
-    refused(LOOP, given, "scene 1, shot 1, cut: the first shot continues", False)
+    refused(LOOP, given, "scene 1, shot 1, cut: the first shot is a continued one", False)
     given = good(SHOT, parts) | {"cut": False}
-    refused(SHOT, given, "the first shot of a story continues", "no start_frames")
+    refused(SHOT, given, "the first shot of a story is a continued one", "no start_frames")
 
 
 @pytest.mark.parametrize("node", STORIES)
@@ -134,7 +134,10 @@ def test_a_film_that_cannot_be_stitched(parts, change, says):
 @pytest.mark.parametrize("node", STORIES)
 @pytest.mark.parametrize(
     ("line", "says", "value"),
-    [("keep 3", "no edit of a memory", "keep 3"), ("pin 2", "a number alone would mean another frame", "2")],
+    [
+        ("keep 3", "not a memory edit", "keep 3"),
+        ("pin 2", "a number alone would mean a different frame", "2"),
+    ],
 )
 def test_edits_of_a_storys_memory_that_are_none(parts, node, line, says, value):
     refused(node, good(node, parts) | {"memory_edits": line}, says, value)
@@ -143,10 +146,10 @@ def test_edits_of_a_storys_memory_that_are_none(parts, node, line, says, value):
 @pytest.mark.parametrize(
     ("edits", "says", "value"),
     [
-        ("pin 1\nmove 2", "no edit of a memory", "move 2"),
-        ("drop 3", "no frame of this name or number", "drop 3"),
-        ("restore 1", "nothing of this name or number is set aside", "restore 1"),
-        ("move 1 to 9", "a number that the memory has", 9),
+        ("pin 1\nmove 2", "not a memory edit", "move 2"),
+        ("drop 3", "no frame with this name or number", "drop 3"),
+        ("restore 1", "no frame with this name or number is set aside", "restore 1"),
+        ("move 1 to 9", "a number that exists in the memory", 9),
         ("pin 2", "a sink of 1 and 1 pinned frames leave no room for new ones", ["reference 2:0"]),
     ],
 )

@@ -46,7 +46,7 @@ def test_a_link_that_brings_nothing(parts, node, names):
     """As from a checkpoint without a text encoder, or an aesthetic filter without images."""
     given = apply_memory(parts, images(1)) if node == APPLY else good(node, parts)
     for name in names:
-        refused(node, given | {name: None}, f"nothing arrives at the input '{name}'", None)
+        refused(node, given | {name: None}, f"the input '{name}' received nothing", None)
 
 
 @pytest.mark.parametrize("expert", ["high_noise_model", "low_noise_model"])
@@ -79,7 +79,7 @@ def test_a_text_to_video_shot_with_memory_or_a_start(parts):
 @pytest.mark.parametrize("expert", ["high", "low"])
 def test_a_text_to_video_pair_of_one_or_of_another_kind(parts, expert):
     alone = {f"t2v_{expert}_noise_model": parts["t2v_high_noise_model"]}
-    says = "a first shot by text-to-video needs both experts"
+    says = "a text-to-video first shot needs both experts"
     refused(LOOP, good(LOOP, parts) | alone, says, f"only the {expert}-noise one")
     pair = {f"t2v_{noise}_noise_model": parts["t2v_high_noise_model"] for noise in ("high", "low")}
     pair[f"t2v_{expert}_noise_model"] = parts["high_noise_model"]
@@ -119,7 +119,7 @@ def test_a_bank_of_another_embedder(parts, node):
 
 def test_more_memory_than_the_capacity(output):
     given = {"references.reference_0": images(3), "sink": 1, "capacity": 2, "embedder": Pixels()}
-    says = "a bank of capacity 2 cannot hold so many frames"
+    says = "a bank of capacity 2 cannot hold this many frames"
     refused(BANK, given, says, 3)
     core("memory.bank_folder").save(bank_of(images(3))[0], output / "saved")
     refused(BANK, {"load_from": "saved", "sink": 1, "capacity": 2}, says, 3)
@@ -134,8 +134,8 @@ def test_memory_encoded_for_another_size(parts):
     ).values
     larger = {"samples": torch.zeros(1, 16, 2, 6, 6)}
     message = (
-        r"StoryMemApplyMemory: the memory was encoded for another size than the latent that is sampled "
-        r"\(got 'memory 32x32, latent 48x48'\)\. Give StoryMemApplyMemory the LATENT"
+        r"StoryMemApplyMemory: the memory was encoded at a different size from the latent being sampled "
+        r"\(got 'memory 32x32, latent 48x48'\)\. Connect the LATENT that goes into the sampler"
     )
     with torch.inference_mode(), pytest.raises(ValueError, match=message):
         nodes.KSampler().sample(model, 0, 2, 1.0, "euler", "simple", positive, negative, larger)
@@ -156,11 +156,11 @@ def test_a_spacing_that_is_no_distance(parts, spacing):
 
 def test_pictures_that_are_nan(parts):
     broken = images(1) * float("nan")
-    says, value = "a frame must hold finite floats", "float32 (1, 32, 32, 3)"
+    says, value = "a frame must contain finite floats", "float32 (1, 32, 32, 3)"
     refused(APPLY, apply_memory(parts, broken), says, value)
     refused(SELECT, {"images": broken, "embedder": Pixels()}, says, value)
     refused(BANK, {"references.reference_0": broken, "embedder": Pixels()}, says, "float32 (32, 32, 3)")
     refused(SHOT, good(SHOT, parts) | {"cut": False, "start_frames": broken}, says, value)
-    refused("StoryMemAestheticFilter", {"images": broken}, "must not hold NaN", "frames [0]")
+    refused("StoryMemAestheticFilter", {"images": broken}, "must not contain NaN", "frames [0]")
     start = good(SAMPLER, parts) | {"start_frames": broken}
     refused(SAMPLER, start, "the VAE's latents must not be NaN or infinite", "512 of 512 values")

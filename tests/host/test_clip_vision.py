@@ -91,7 +91,7 @@ def test_a_threshold_is_given_found_or_known(files):
     result = embedder(encoder, threshold=0.0, images=pictures)
     found, threshold = result.values
     assert 0 < threshold < 1 and found.threshold == threshold
-    assert "found on 4 pictures" in result.ui["text"][0]
+    assert "calibrated on 4 images" in result.ui["text"][0]
     assert embedder(encoder, threshold=0.6, images=pictures)[1] == 0.6
     with pytest.raises(ValueError, match=r"not known for this encoder .*3 layers of 64.*Connect 4"):
         embedder(encoder, threshold=0.0)

@@ -54,7 +54,7 @@ def test_a_clip_has_one_take(tmp_path):
     project = Project.open(add(tmp_path, images(6)).folder)
     project.outlined(replace(project.outline(), shots=({"shot_id": "clip", "prompt": ""},)))
     act(project, "take", "all", 1)
-    with pytest.raises(StoryMemError, match="given clip, which has no other take"):
+    with pytest.raises(StoryMemError, match="given clip, which has only one take"):
         act(project, "take", "all", 2)
 
 
@@ -130,7 +130,7 @@ def test_an_interpolating_body_starts_from_frames_as_far_apart_as_the_model_make
 @pytest.mark.parametrize(
     ("clip", "film", "says"),
     [
-        ({"clip_fps": 24.0, "fps": 24.0}, (16.0, 0), "'clip' was made for 24 frames a second"),
+        ({"clip_fps": 24.0, "fps": 24.0}, (16.0, 0), "'clip' was made for 24 fps"),
         ({}, (16.0, 7), "'clip' adds 6 frames to the film, and its cross-fades take 7"),
     ],
 )
@@ -157,7 +157,7 @@ def test_a_loop_goes_on_from_the_clip(tmp_path):
 def test_a_script_cannot_have_the_clips_id(tmp_path):
     story = add(tmp_path, images(6))
     text = '{"scenes": [{"shots": [{"prompt": "A pen.", "id": "clip"}]}]}'
-    with pytest.raises(StoryMemError, match=r"has the id of an earlier shot.*\(got 'clip'\)"):
+    with pytest.raises(StoryMemError, match=r"earlier shot of this story has the same id.*\(got 'clip'\)"):
         own_loop.opened(
             tmp_path, script=script.parse(text), project="", length=5, seed=0, negative_prompt="",
             overlap=1, keyframes=2, embedder=Pixels(), story=story,

@@ -64,7 +64,7 @@ def test_a_shot_is_rolled_again_and_later_ones_are_a_persons_choice(parts, outpu
     project("lock", "3")
     edited = call("StoryMemScript", text=SCRIPT.replace("Rain.", "Snow."))[0]
     with pytest.raises(
-        ValueError, match=r"StoryMemStoryLoop: shot .* is locked, and the script does not have it"
+        ValueError, match=r"StoryMemStoryLoop: shot .* is locked, but the script no longer contains it"
     ):
         tell(parts, script=edited)
     tell(parts, negative_prompt="fog")
@@ -87,7 +87,7 @@ def test_the_loops_report_marks_what_a_decision_keeps(parts):
     plain = marks()
     project("take", "1", 2)
     project("lock", "3")
-    mark = " ({}, {} it in Story Project to make it anew)"
+    mark = " ({}; {} it in Story Project to make it again)"
     kept, locked = mark.format("kept by a chosen take or by keep", "redo"), mark.format("locked", "unlock")
     assert marks() == [plain[0], plain[1] + kept, plain[2] + locked]
     project("unlock", "3")
@@ -135,7 +135,7 @@ def test_what_was_made_by_hand_has_takes_too(parts, output):
 def test_before_the_first_run_there_is_nothing_to_see(output):
     result = project(name="nothing")
     assert result[1].keys == () and result[2] is None
-    assert result.ui["text"] == ("nothing: nothing is told here yet",)
+    assert result.ui["text"] == ("nothing: no shots here yet",)
     assert not list(output.iterdir())
 
 

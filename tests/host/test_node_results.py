@@ -215,9 +215,9 @@ def test_shot_conditioning_is_the_cores(parts):
         assert torch.equal(values["concat_latent_image"], same_values["concat_latent_image"])
         assert torch.equal(values["concat_mask"], same_values["concat_mask"])
     assert result[2]["samples"].shape == (1, 16, 2, 4, 4)
-    assert result.ui["text"][0].startswith("mi2v: 5 frames, goes on from 1 frame;")
+    assert result.ui["text"][0].startswith("mi2v: 5 frames, continues from 1 frame;")
     cut = call("StoryMemShotConditioning", **given, **SIZE)
-    assert cut.ui["text"][0].startswith("m2v: 5 frames, begins with a cut;")
+    assert cut.ui["text"][0].startswith("m2v: 5 frames, starts with a cut;")
     assert cut[0][0][1]["concat_mask"].min() == 1
 
 

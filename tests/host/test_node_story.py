@@ -141,14 +141,15 @@ def test_a_later_shot_has_its_storys_memory_and_end_and_takes_no_others(parts, n
     story, memory = shot(parts).values
     assert len(shot(parts, prompt="a hare", story=story, memory=memory)[0].keys) == 2, "it is the story's own"
     given = {"memory": memory.load(), "start_frames": images(1)}[name]
-    with pytest.raises(ValueError, match=f"memory and end, and takes no {name}.*memory_edits"):
+    with pytest.raises(ValueError, match=f"memory and its last frames, and takes no {name}.*memory_edits"):
         shot(parts, prompt="a hare", story=story, **{name: given})
 
 
 def test_two_shots_of_a_story_have_two_ids(parts):
     """By the id a lock and a take are kept; a copied node brings its own with it."""
     story = shot(parts, shot_id="cat")[0]
-    with pytest.raises(ValueError, match=r"id of an earlier shot.*'cat'.*`shot_id` at Story Shot"):
+    says = r"an earlier shot of this story has the same id.*'cat'.*`shot_id` in Story Shot"
+    with pytest.raises(ValueError, match=says):
         shot(parts, shot_id="cat", prompt="a hare", story=story)
 
 
@@ -210,7 +211,7 @@ def test_a_new_node_at_the_place_of_a_locked_shot_is_told(parts):
         shot(parts, prompt="a hare")
     stays = shot(parts, prompt="a hare", shot_id="shot-1")
     assert stays[0].keys == story.keys
-    assert stays.ui["text"][0].endswith("though changed: prompt; Story Project can let it be made anew")
+    assert stays.ui["text"][0].endswith("although these changed: prompt; redo or unlock it in Story Project")
     assert shot(parts, prompt="a hare", shot_id="hare")[0].keys != story.keys
 
 
@@ -312,10 +313,10 @@ def test_longer_overlaps_go_on_from_as_many_frames(parts, overlap):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"cut": False, "start_image": images(1)}, "has its start already"),
+        ({"cut": False, "start_image": images(1)}, "cannot have a start image"),
         ({"end_image": images(1), "length": 1}, "nothing is left to generate"),
-        ({"references": "hero"}, "no reference of this name"),
-        ({"lora_strength": 0.5}, "needs a model that carries one"),
+        ({"references": "hero"}, "no reference with this name"),
+        ({"lora_strength": 0.5}, "needs a model with an M2V LoRA"),
         ({"extra_lora_high": "gone.safetensors"}, "no such file in models/loras"),
     ],
 )
@@ -477,8 +478,8 @@ def test_the_loop_gives_each_shot_what_the_script_says(parts, picture):
         ({"end_image": "text.png"}, "cannot be read as an image"),
         ({"start_image": "door.png", "end_image": "door.png"}, "StoryLoop, shot 'shot-.*nothing is left"),
         ({"lora": "gone.safetensors"}, "no such file in models/loras.*'gone.safetensors'"),
-        ({"lora_strength": 0.5}, "needs a model that carries one"),
-        ({"references": ["dog"]}, "no reference of this name.*'dog'"),
+        ({"lora_strength": 0.5}, "needs a model with an M2V LoRA"),
+        ({"references": ["dog"]}, "no reference with this name.*'dog'"),
     ],
 )
 def test_what_a_script_names_must_be_there_before_any_shot(
@@ -541,9 +542,10 @@ def test_an_edit_of_the_memory_remakes_the_shots_that_see_it(parts, output):
 
 
 def test_an_edit_of_a_frame_that_a_shot_did_not_give_is_refused(parts):
-    with pytest.raises(ValueError, match=r"StoryMemShot, shot 2 .*gave the memory no frame 77 .*It gave: 0"):
+    says = r"StoryMemShot, shot 2 .*added no frame 77 to the memory .*It added: 0"
+    with pytest.raises(ValueError, match=says):
         run_expansion(*loop(parts, memory_edits="drop 1:77"))
-    with pytest.raises(ValueError, match="StoryMemStoryLoop: an edit of the memory names a shot"):
+    with pytest.raises(ValueError, match="StoryMemStoryLoop: a memory edit names a shot"):
         loop(parts, memory_edits="pin hero")
 
 
@@ -602,14 +604,14 @@ def test_a_script_goes_on_with_a_given_clip(parts, output):
 
 
 def test_a_clip_of_another_size_is_told_before_anything_is_made(parts, no_sampling):
-    with pytest.raises(Exception, match=r"the size of those before it, 64x32 \(got '32x32'\)"):
+    with pytest.raises(Exception, match=r"the same size as the shots before it, 64x32 \(got '32x32'\)"):
         loop(parts, story=clip(width=64)[0])
 
 
 @pytest.mark.parametrize(
     ("given", "widgets", "says"),
     [
-        ({"clip_fps": 24.0, "fps": 24.0}, {"fps": 16.0}, "'clip' was made for 24 frames a second"),
+        ({"clip_fps": 24.0, "fps": 24.0}, {"fps": 16.0}, "'clip' was made for 24 fps"),
         ({}, {"crossfade": 6, "length": 33}, "'clip' adds 5 frames to the film, and its cross-fades take 6"),
     ],
 )

@@ -119,7 +119,7 @@ def test_the_body_does_not_run_for_a_shot_that_has_just_been_stored(tmp_path, ca
         assert own_loop.is_stored(loop.story, begun)
     assert begun.added_to(loop.story).reused == (False,)
     assert own_loop.kept(begun.added_to(loop.story)).key == begun.key
-    assert "keyframes chosen anew" in caplog.text and "is there already" not in caplog.text
+    assert "keyframes selected again" in caplog.text and "is there already" not in caplog.text
 
 
 @pytest.mark.parametrize("bank", [MemoryBank(capacity=9), MemoryBank(sink=2)])
@@ -218,9 +218,9 @@ def test_keyframes_are_none_that_repeat_the_shot_before(tmp_path):
     [
         ([images(5), images(5)], r"as one batch, not as a list \(got 2\)"),
         ([images(5, (32, 33))], r"width and height must be even \(got '33x32'\)"),
-        ([images(5, (64, 32))], r"the size of those before it, 32x32 \(got '32x64'\)"),
-        ([None], r"the body gave no frames"),
-        ([images(9)], r"makes 2 frames of one, and the loop counts on 1 \(got 9\)"),
+        ([images(5, (64, 32))], r"the same size as the shots before it, 32x32 \(got '32x64'\)"),
+        ([None], r"the loop body gave no frames"),
+        ([images(9)], r"outputs 2 frames per generated frame, but interpolation is 1 \(got 9\)"),
         ([images(1)], r"adds nothing to the 1 frames"),
         ([images(5) * float("nan")], "finite floats"),
     ],
@@ -288,8 +288,8 @@ def test_a_shot_is_given_images_and_references_of_its_own(tmp_path, picture):
     "own, message",
     [
         ({"end_image": "gone.png"}, r"shot 2 .*no such image in the input folder.*'gone.png'"),
-        ({"lora_strength": 0.5}, r"shot 2 .*cannot give a shot another LoRA.*'lora_strength'"),
-        ({"references": ["dog"]}, r"shot 2 .*no reference of this name.*'dog'"),
+        ({"lora_strength": 0.5}, r"shot 2 .*so a shot cannot have its own LoRA.*'lora_strength'"),
+        ({"references": ["dog"]}, r"shot 2 .*no reference with this name.*'dog'"),
     ],
 )
 def test_what_a_loop_of_ones_own_cannot_give_is_told_before_any_shot(tmp_path, own, message):

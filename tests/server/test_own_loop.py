@@ -127,7 +127,8 @@ def test_a_body_that_does_not_begin_at_the_open_is_refused(server):
         "inputs": {"width": 64, "height": 64, "batch_size": 5, "color": 0},
     }
     lost["close"]["inputs"]["images"] = ["alone", 0]
-    with pytest.raises(JobError, match="StoryMemStoryLoopClose: the loop's body must lead from its Open"):
+    says = "StoryMemStoryLoopClose: the loop body must lead from Story Loop Open"
+    with pytest.raises(JobError, match=says):
         client.run(server.url, lost)
 
 
