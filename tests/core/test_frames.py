@@ -14,7 +14,7 @@ def test_latent_frames(length, latent):
 @pytest.mark.parametrize("length", [0, -3, 2, 80, 82, 84, True, 81.0, "81", None])
 def test_other_lengths_are_refused(length):
     assert not is_length(length)
-    with pytest.raises(StoryMemError, match="a length must be a whole number of frames 4k\\+1"):
+    with pytest.raises(StoryMemError, match="a length must be a whole number of the form 4k\\+1"):
         latent_frames(length)
 
 

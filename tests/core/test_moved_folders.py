@@ -128,7 +128,7 @@ def test_a_folder_that_only_may_be_read_is_looked_into_and_not_written_to(told, 
     assert use(told.parent, "fox", "look", "", 1).story.keys == story.keys
     for writes in (lambda: publish(story), lambda: use(told.parent, "fox", "lock", "1", 1)):
         with pytest.raises(
-            StoryMemError, match="cannot be made or written to: Read-only file system"
+            StoryMemError, match="cannot be created or written to: Read-only file system"
         ) as error:
             writes()
         assert error.value.value == str(told)

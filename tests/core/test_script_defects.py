@@ -93,7 +93,7 @@ def test_all_defects_are_told_at_once_with_scene_shot_and_field():
         ({"shots": [{"prompt": "A", "lora_strength": True}]}, "lora_strength: expected a number from -10"),
         (
             {"shots": [{"prompt": "A"}, {"prompt": "B", "cut": False, "start_image": "b.png"}]},
-            "shot 2, start_image: expected none, since the shot goes on from the one before, got 'b.png'",
+            "shot 2, start_image: expected none, since the shot continues from the previous one, got 'b.png'",
         ),
         (
             {"shots": [{"prompt": "A"}], "cut": [True]},
@@ -229,8 +229,8 @@ def test_an_error_inside_a_code_fence_names_the_line_of_the_whole_text():
         ('[{"video_prompts": ["A"]}]', "story: expected an object that lists scenes"),
         ('{"scenes":\n [{"video_prompts": ["A"', "Unexpected end of input, line 2, column 25"),
         ("{scenes: [\n}", "line 2, column 1"),
-        ('{"story_name": "A", "story_name": "B", "scenes": []}', "one field twice \\(got 'story_name'\\)"),
-        ("{scenes: [], scenes: []}", "one field twice \\(got 'scenes'\\)"),
+        ('{"story_name": "A", "story_name": "B", "scenes": []}', "this field twice \\(got 'story_name'\\)"),
+        ("{scenes: [], scenes: []}", "this field twice \\(got 'scenes'\\)"),
         ('{"scenes": ' * 100_000, "recursion"),
         ("{scenes: " * 2_000, "recursion"),
         ('{"seed": ' + "9" * 5_000 + "}", "cannot be read as JSON"),

@@ -71,7 +71,7 @@ def test_a_text_to_video_shot_with_memory_or_a_start(parts):
     memory = {"memory": bank_of(images(1))[0]}
     refused(SHOT, given | memory, "memory needs a Wan2.2 image-to-video model", T2V)
     start = {"cut": False, "start_frames": images(1)}
-    refused(SHOT, given | start, "a text-to-video model cannot go on from the shot before", "cut off")
+    refused(SHOT, given | start, "a text-to-video model cannot continue from the previous shot", "cut off")
     mixed = {"low_noise_model": parts["low_noise_model"]}
     refused(SHOT, given | mixed, "needs models with 16 input channels", I2V)
 

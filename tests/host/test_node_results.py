@@ -255,7 +255,7 @@ def test_memory_for_the_14b_without_its_lora_is_warned_of(parts, caplog, monkeyp
     call("StoryMemApplyMemory", **apply)
     call("StoryMemM2VSampler", **{**sampler, "memory": None})
     assert [text for text in caplog.messages if "M2V LoRA" in text] == [
-        "StoryMem: no M2V LoRA on this model, so it cannot read memory: load one by StoryMem M2V LoRA"
+        "StoryMem: no M2V LoRA on this model, so it cannot read memory: load one with StoryMem M2V LoRA"
     ]
     caplog.clear()
     call("StoryMemM2VSampler", **sampler)

@@ -235,7 +235,7 @@ def test_frames_that_cannot_be_a_shot(tmp_path, frames, told):
 def test_a_body_that_gave_nothing_is_told(tmp_path):
     loop = opened(tmp_path)
     begun = own_loop.begin(loop, loop.story, BODY)
-    with pytest.raises(StoryMemError, match=r"the body gave no frames \(got 'shot 1'\)"):
+    with pytest.raises(StoryMemError, match=r"the loop body gave no frames \(got 'shot 1'\)"):
         own_loop.kept(loop.story.added(begun.key))
 
 
