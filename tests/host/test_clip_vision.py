@@ -93,7 +93,8 @@ def test_a_threshold_is_given_found_or_known(files):
     assert 0 < threshold < 1 and found.threshold == threshold
     assert "calibrated on 4 images" in result.ui["text"][0]
     assert embedder(encoder, threshold=0.6, images=pictures)[1] == 0.6
-    with pytest.raises(ValueError, match=r"no similarity threshold is known for this encoder .*3 layers of 64.*Connect at least 4"):
+    says = r"no similarity threshold is known for this encoder .*3 layers of 64.*Connect at least 4"
+    with pytest.raises(ValueError, match=says):
         embedder(encoder, threshold=0.0)
     encoder.config |= {"hidden_size": 768, "num_hidden_layers": 12}
     assert embedder(encoder, threshold=0.0)[1] == 0.9
