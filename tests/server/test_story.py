@@ -348,7 +348,7 @@ def test_a_shot_lost_in_the_middle_is_told_by_its_number(server):
     with pytest.raises(JobError) as failed:
         client.run(server.url, {**by_hand, "damage": damage, "shot 2": second})
     told = str(failed.value)
-    assert "StoryMemShot, shot 2 (trot): a shot of this story is no longer stored, or damaged" in told
+    assert "StoryMemShot, shot 2 (trot): a stored shot of this story is missing or damaged" in told
     assert "Run the story again" in told
     # As it says.
     assert column(tell(server, "lost", by_hand), "reused") == [False, False]
