@@ -19,8 +19,8 @@ import torch
 from runner.benchmark import report, table
 from storymem_core.training import checkpoints, loop, objective, probe
 from storymem_core.training.adapter import with_adapter
+from storymem_core.training.base import TRUNK, prepared, transformer
 from storymem_core.training.data import Latents
-from storymem_core.training.dit import TRUNK, prepared, transformer
 from storymem_core.training.memory_lora import MemoryStage
 from storymem_core.training.recipes import TINY, Schedule
 

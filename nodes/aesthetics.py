@@ -39,9 +39,12 @@ class StoryMemAestheticFilter(io.ComfyNode):
                 io.Image.Input("images", optional=True, tooltip="Frames to filter with this node directly."),
             ],
             outputs=[
-                FilterSocket.Output(display_name="filter", tooltip="Connect to Keyframe Select or Story Loop."),
+                FilterSocket.Output(
+                    display_name="filter", tooltip="Connect to Keyframe Select or Story Loop."
+                ),
                 io.Image.Output(
-                    display_name="images", tooltip="The frames that pass the filter; empty if no images are connected."
+                    display_name="images",
+                    tooltip="The frames that pass the filter; empty if no images are connected.",
                 ),
                 io.String.Output(display_name="report", tooltip="The score of each frame."),
             ],

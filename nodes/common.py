@@ -165,7 +165,9 @@ def sampling_inputs() -> list[io.Input]:
             tooltip="CFG of the low-noise expert. At 1 the negative prompt is not computed.",
         ),
         io.Combo.Input(
-            "sampler_name", options=SAMPLERS, default="uni_pc",
+            "sampler_name",
+            options=SAMPLERS,
+            default="uni_pc",
             tooltip="Any ComfyUI sampler except dpm_fast and dpm_adaptive, which leave noise.",
         ),
         io.Combo.Input(

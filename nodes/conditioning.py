@@ -34,7 +34,9 @@ class StoryMemShotConditioning(io.ComfyNode):
                 end_image_input(),
             ],
             outputs=[
-                io.Conditioning.Output(display_name="positive", tooltip="The prompt with the shot's start frames."),
+                io.Conditioning.Output(
+                    display_name="positive", tooltip="The prompt with the shot's start frames."
+                ),
                 io.Conditioning.Output(
                     display_name="negative", tooltip="The negative prompt with the shot's start frames."
                 ),

@@ -26,9 +26,7 @@ class StoryMemShotStitch(io.ComfyNode):
                 colour_match_input(),
             ],
             outputs=[
-                io.Video.Output(
-                    display_name="video", tooltip="The film, for Save Video and other nodes."
-                ),
+                io.Video.Output(display_name="video", tooltip="The film, for Save Video and other nodes."),
                 io.String.Output(display_name="path", tooltip="Path of film.mp4."),
             ],
             hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],

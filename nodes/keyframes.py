@@ -47,7 +47,9 @@ class StoryMemEmbedderLoader(io.ComfyNode):
     @named_errors
     def execute(cls, embedder, pretrained="openai") -> io.NodeOutput:
         loaded = embedders.OpenClip(pretrained) if embedder == "open_clip" else embedders.get(embedder)
-        return io.NodeOutput(loaded, ui=ui.PreviewText(f"{loaded.name}: similar above {loaded.threshold:.2f}"))
+        return io.NodeOutput(
+            loaded, ui=ui.PreviewText(f"{loaded.name}: similar above {loaded.threshold:.2f}")
+        )
 
 
 class StoryMemClipVisionEmbedder(io.ComfyNode):
@@ -83,7 +85,8 @@ class StoryMemClipVisionEmbedder(io.ComfyNode):
                     display_name="embedder", tooltip="Connect to Keyframe Select, Memory Bank or Story Loop."
                 ),
                 io.Float.Output(
-                    display_name="threshold", tooltip="The threshold in use. Note it down and enter it next time."
+                    display_name="threshold",
+                    tooltip="The threshold in use. Note it down and enter it next time.",
                 ),
             ],
         )
@@ -108,7 +111,9 @@ class StoryMemKeyframeSelect(io.ComfyNode):
             search_aliases=["keyframes", "memory update", "frame selection"],
             inputs=[
                 io.Image.Input("images", tooltip="The shot's decoded frames."),
-                io.Int.Input("limit", default=3, min=1, max=100, tooltip="Maximum number of keyframes of the shot."),
+                io.Int.Input(
+                    "limit", default=3, min=1, max=100, tooltip="Maximum number of keyframes of the shot."
+                ),
                 io.Float.Input(
                     "threshold",
                     default=0.0,
@@ -125,19 +130,25 @@ class StoryMemKeyframeSelect(io.ComfyNode):
                     tooltip="Name of the shot, stored with each frame.",
                 ),
                 MemorySocket.Input(
-                    "memory", optional=True, tooltip="The memory that the shot was generated with. Leave "
-                    "unconnected if it had none."
+                    "memory",
+                    optional=True,
+                    tooltip="The memory that the shot was generated with. Leave unconnected if it had none.",
                 ),
-                EmbedderSocket.Input("embedder", optional=True, tooltip="Measures how similar two frames are."),
+                EmbedderSocket.Input(
+                    "embedder", optional=True, tooltip="Measures how similar two frames are."
+                ),
                 FilterSocket.Input(
-                    "filter", optional=True, tooltip="Keeps bad frames out of the memory. Leave unconnected to "
-                    "allow all frames."
+                    "filter",
+                    optional=True,
+                    tooltip="Keeps bad frames out of the memory. Leave unconnected to allow all frames.",
                 ),
             ],
             outputs=[
                 io.Image.Output(display_name="keyframes", tooltip="The frames that enter the memory."),
                 MemorySocket.Output(display_name="memory", tooltip="The memory after this shot."),
-                io.String.Output(display_name="report", tooltip="Which frames were kept, and which were rejected and why."),
+                io.String.Output(
+                    display_name="report", tooltip="Which frames were kept, and which were rejected and why."
+                ),
             ],
         )
 

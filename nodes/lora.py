@@ -50,8 +50,8 @@ class StoryMemM2VLora(io.ComfyNode):
             outputs=[
                 io.Model.Output(display_name="model", tooltip="The expert with the LoRA applied."),
                 io.String.Output(
-                    display_name="report", tooltip="The file layout, the scale and the reason for it, and how "
-                    "many keys matched."
+                    display_name="report",
+                    tooltip="The file layout, the scale and the reason for it, and how many keys matched.",
                 ),
             ],
         )

@@ -132,14 +132,16 @@ class StoryMemApplyMemory(io.ComfyNode):
                     tooltip="A memory bank, or an IMAGE batch with the oldest image first.",
                 ),
                 io.Latent.Input(
-                    "latent", tooltip="The shot's latent. Its size sets the size at which the memory is encoded."
+                    "latent",
+                    tooltip="The shot's latent. Its size sets the size at which the memory is encoded.",
                 ),
                 spacing_input(),
                 seed_input(),
             ],
             outputs=[
                 io.Model.Output(
-                    display_name="model", tooltip="The model with this memory. Any memory applied earlier is replaced."
+                    display_name="model",
+                    tooltip="The model with this memory. Any memory applied earlier is replaced.",
                 )
             ],
         )

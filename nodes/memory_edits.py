@@ -28,8 +28,9 @@ class StoryMemMemoryPreview(io.ComfyNode):
             inputs=[
                 MemorySocket.Input("memory", tooltip="The memory from a bank, an edit or a shot."),
                 StorySocket.Input(
-                    "story", optional=True, tooltip="The story the memory belongs to. If connected, shots are "
-                    "shown by number."
+                    "story",
+                    optional=True,
+                    tooltip="The story the memory belongs to. If connected, shots are shown by number.",
                 ),
             ],
             outputs=[io.Image.Output(display_name="image", tooltip="The preview image, 1720 pixels wide.")],
@@ -72,8 +73,9 @@ class StoryMemMemoryEdit(io.ComfyNode):
                     tooltip="Name for the added images, such as hero.",
                 ),
                 EmbedderSocket.Input(
-                    "embedder", optional=True, tooltip="Measures how similar two frames are. Use the same one as "
-                    "the memory."
+                    "embedder",
+                    optional=True,
+                    tooltip="Measures how similar two frames are. Use the same one as the memory.",
                 ),
                 fit_input(),
             ],

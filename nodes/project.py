@@ -50,19 +50,25 @@ class StoryMemStoryProject(io.ComfyNode):
                     "the same take twice makes it only once.",
                 ),
                 io.Boolean.Input(
-                    "draft", default=False, optional=True, tooltip="Open the project's draft instead of its film."
+                    "draft",
+                    default=False,
+                    optional=True,
+                    tooltip="Open the project's draft instead of its film.",
                 ),
             ],
             outputs=[
                 io.String.Output(display_name="project", tooltip="The name of the folder, for Story Loop."),
                 StorySocket.Output(
-                    display_name="story", tooltip="The shots that exist so far, for a Shot Stitch at any time."
+                    display_name="story",
+                    tooltip="The shots that exist so far, for a Shot Stitch at any time.",
                 ),
                 ScriptSocket.Output(
-                    display_name="script", tooltip="The script of the last run, so that you can continue without its text."
+                    display_name="script",
+                    tooltip="The script of the last run, so that you can continue without its text.",
                 ),
                 io.String.Output(
-                    display_name="report", tooltip="One line per shot: its take, and whether it is kept, locked or stale."
+                    display_name="report",
+                    tooltip="One line per shot: its take, and whether it is kept, locked or stale.",
                 ),
                 io.Image.Output(display_name="takes", tooltip="One frame of each take, one row per shot."),
             ],

@@ -33,8 +33,12 @@ class StoryMemM2VSampler(io.ComfyNode):
             "sampling that switches experts at the boundary. Decode the latent with VAE Decode.",
             search_aliases=["ksampler", "wan sampler", "two experts", "memory"],
             inputs=[
-                io.Model.Input("high_noise_model", tooltip="The high-noise expert, preferably with its M2V LoRA."),
-                io.Model.Input("low_noise_model", tooltip="The low-noise expert, preferably with its M2V LoRA."),
+                io.Model.Input(
+                    "high_noise_model", tooltip="The high-noise expert, preferably with its M2V LoRA."
+                ),
+                io.Model.Input(
+                    "low_noise_model", tooltip="The low-noise expert, preferably with its M2V LoRA."
+                ),
                 io.Conditioning.Input("positive", tooltip="The shot's prompt."),
                 io.Conditioning.Input("negative", tooltip="What the shot should not show."),
                 io.Vae.Input("vae", tooltip="The Wan 2.1 VAE."),

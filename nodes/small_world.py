@@ -31,11 +31,17 @@ class StoryMemSmallWorldHero(io.ComfyNode):
                     tooltip="Sets the hero's colours, build, hat, pattern and face.",
                 ),
                 io.Int.Input(
-                    "size", default=64, min=16, max=1024, step=16, tooltip="Width and height in pixels. Use the "
-                    "film's size."
+                    "size",
+                    default=64,
+                    min=16,
+                    max=1024,
+                    step=16,
+                    tooltip="Width and height in pixels. Use the film's size.",
                 ),
             ],
-            outputs=[io.Image.Output(display_name="image", tooltip="The hero, as a reference for Memory Bank.")],
+            outputs=[
+                io.Image.Output(display_name="image", tooltip="The hero, as a reference for Memory Bank.")
+            ],
         )
 
     @classmethod

@@ -61,7 +61,11 @@ def story_inputs() -> list[io.Input]:
             tooltip="Number of frames a continued shot takes over from the previous shot: 1 is MI2V; 5, 9 and 13 are MM2V.",
         ),
         io.Int.Input(
-            "keyframes", default=3, min=1, max=10, tooltip="Maximum number of frames per shot that enter the memory."
+            "keyframes",
+            default=3,
+            min=1,
+            max=10,
+            tooltip="Maximum number of frames per shot that enter the memory.",
         ),
     ]
 
@@ -70,12 +74,15 @@ def optional_inputs() -> list[io.Input]:
     """What a story begins with, and how it remembers."""
     return [
         MemorySocket.Input(
-            "memory", optional=True, tooltip="The memory before the first shot. Leave unconnected to start with "
-            "an empty one."
+            "memory",
+            optional=True,
+            tooltip="The memory before the first shot. Leave unconnected to start with an empty one.",
         ),
         EmbedderSocket.Input("embedder", optional=True, tooltip="Measures how similar two frames are."),
         FilterSocket.Input(
-            "filter", optional=True, tooltip="Keeps bad frames out of the memory. Leave unconnected to allow all frames."
+            "filter",
+            optional=True,
+            tooltip="Keeps bad frames out of the memory. Leave unconnected to allow all frames.",
         ),
         io.Image.Input(
             "start_frames",
@@ -195,8 +202,8 @@ class StoryMemShot(io.ComfyNode):
             ],
             outputs=[
                 StorySocket.Output(
-                    display_name="story", tooltip="The story including this shot, for the next Story Shot or for "
-                    "Shot Stitch."
+                    display_name="story",
+                    tooltip="The story including this shot, for the next Story Shot or for Shot Stitch.",
                 ),
                 MemorySocket.Output(display_name="memory", tooltip="The memory after this shot."),
             ],

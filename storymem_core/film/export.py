@@ -58,9 +58,7 @@ def export(
             left (an earlier export then stays as it was); another run in this folder.
     """
     if format not in FORMATS:
-        raise StoryMemError(
-            "unknown export format", value=format, remedy=f"Choose {', '.join(FORMATS)}."
-        )
+        raise StoryMemError("unknown export format", value=format, remedy=f"Choose {', '.join(FORMATS)}.")
     project, rate = Project.there(story.folder), film.rate(fps)
     with project.locked():
         shots = story.shots()

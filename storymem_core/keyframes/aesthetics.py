@@ -77,9 +77,7 @@ HIGHEST = max(scorer.scale[1] for scorer in NAMES.values())
 def get(name: str = TechnicalQuality.name) -> Scorer:
     """The scorer of this name (see NAMES)."""
     if name not in NAMES:
-        raise StoryMemError(
-            "unknown aesthetic filter", value=name, remedy=f"Choose {', '.join(NAMES)}."
-        )
+        raise StoryMemError("unknown aesthetic filter", value=name, remedy=f"Choose {', '.join(NAMES)}.")
     return NAMES[name]()
 
 

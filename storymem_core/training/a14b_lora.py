@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from ..errors import StoryMemError
 from ..lora.settings import LoraSettings
-from . import a14b, checkpoints, curation, export, group_latents, loop
+from . import a14b, checkpoints, curation, group_latents, loop, weight_files
 from .adapter import with_adapter
 from .data import Mix
 from .group_latents import GroupLatents
@@ -179,7 +179,7 @@ def _export(given: argparse.Namespace) -> None:
         adapter = checkpoints.averages(given.out / "lora" / expert)
         settings = LoraSettings(RECIPE.rank, RECIPE.alpha, expert, spacing=RECIPE.spacing)
         peft, host = (given.out / f"memory_{expert}_noise{layout}.safetensors" for layout in ("", "_comfyui"))
-        print(*export.write_lora(peft, host, adapter, settings), sep="\n")
+        print(*weight_files.write_lora(peft, host, adapter, settings), sep="\n")
 
 
 def _captions(out: Path) -> dict[str, str]:

@@ -85,10 +85,10 @@ def _train(stage: str, recipe: str, out: Path, minutes: float | None, say: Say) 
 
 def _functions() -> Mapping[str, StageFunction]:
     # Here: a mistyped size is told without waiting for torch and diffusers.
+    from .base import train_base
     from .decoder import train_decoder
-    from .dit import train_base
+    from .export import export_models
     from .memory_lora import train_full, train_lora
-    from .models_folder import export_models
     from .vae import train_vae
 
     return {

@@ -42,7 +42,7 @@ class Mix:
 
 @dataclass(frozen=True)
 class Latents:
-    """N stories, each with K clips to learn and memory frames of n clips; see `drawing.encode`."""
+    """N stories, each with K clips to learn and memory frames of n clips; see `story_latents.encode`."""
 
     video: Tensor
     """[N, K, C, f, h, w], fp16, as all latents."""

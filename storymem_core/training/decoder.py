@@ -17,10 +17,10 @@ from torch import Tensor, nn
 
 from . import checkpoints, vae_clips
 from .compiling import can_compile, compile_again
-from .drawings import FRESH, draw, kept
 from .loop import left, train
 from .recipes import Recipe
 from .vae import PROBED, VAE, Vae, finish
+from .vae_drawings import FRESH, draw, kept
 from .vae_forward import Autoencoder, decode
 
 DECODER = "decoder"

@@ -24,9 +24,9 @@ from ..errors import StoryMemError
 from . import a14b, video_files
 from .curation import Curated
 from .data import Mix
-from .drawing import latents
 from .grouping import Clip, Group
 from .layout import KNOWN, Shots
+from .story_latents import latents
 
 STARTS = {"mi2v": 1, "mm2v": 5}
 """Start frames that a shot is given: what the one before ends with."""

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from . import checkpoints
 from .adapter import with_adapter
+from .base import cached, load_expert, prepared, split
 from .data import Latents, Mix
-from .dit import cached, load_expert, prepared, split
 from .loop import left, train
 from .objective import Range, ranges, velocity_loss
 from .probe import films, probe

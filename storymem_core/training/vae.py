@@ -25,10 +25,10 @@ from ..errors import StoryMemError
 from ..frames.counts import latent_frames
 from ..models.wan_shapes import LATENT_CHANNELS
 from . import vae_clips
-from .drawings import FRESH, draw, kept
 from .leveling import level, moments
 from .loop import left, train
 from .recipes import Phase, Recipe, VaePart, VaeRecipe
+from .vae_drawings import FRESH, draw, kept
 from .vae_forward import Autoencoder, decode, encode
 
 VAE, FILE = "vae", "vae.safetensors"

@@ -63,9 +63,7 @@ def test_a_locked_shot_may_not_leave_the_script_unnoticed():
     shots = tuple({"shot_id": name, "prompt": f"The {name}."} for name in "abc")
     outline = Outline(shots=shots, decisions={"b": Decision(held="k", locked=True), "c": Decision(held="k")})
     check_kept_in_script(outline, {"b", "d"})
-    with pytest.raises(
-        StoryMemError, match="'b' is locked, but the script no longer contains it"
-    ) as error:
+    with pytest.raises(StoryMemError, match="'b' is locked, but the script no longer contains it") as error:
         check_kept_in_script(outline, {"a", "c"})
     assert error.value.value == "The b."
     assert "[cut, id: b] or [continue, id: b] before its prompt" in error.value.remedy

@@ -28,12 +28,12 @@ from storymem_core.training import a14b, a14b_lora, group_latents
 from storymem_core.training.adapter import with_adapter
 from storymem_core.training.curation import Curated
 from storymem_core.training.data import Mix
-from storymem_core.training.drawing import latents
 from storymem_core.training.group_latents import GroupLatents
 from storymem_core.training.grouping import Clip, Group, Relative
 from storymem_core.training.memory_needed import A14B, GIB, Shape, memory_needed, table, tokens
 from storymem_core.training.recipes import Schedule
 from storymem_core.training.rope import with_memory_rope
+from storymem_core.training.story_latents import latents
 
 # --- memory ---
 

@@ -20,7 +20,7 @@ from storymem_core.errors import StoryMemError
 from storymem_core.models.small_models import LATENT_MEAN, LATENT_STD
 from storymem_core.small_world import clip, stories
 from storymem_core.small_world.words import TEXTS
-from storymem_core.training import drawing
+from storymem_core.training import story_latents
 from storymem_core.training.data import Latents, Mix
 
 SIZE, LENGTH = 16, 17
@@ -35,7 +35,7 @@ def open_vae() -> AutoencoderKLWan:
 @pytest.fixture(scope="module")
 def cached(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("latents")
-    assert drawing.cache(open_vae, folder, range(20), size=SIZE, length=LENGTH, workers=1)
+    assert story_latents.cache(open_vae, folder, range(20), size=SIZE, length=LENGTH, workers=1)
     return folder
 
 
@@ -99,7 +99,7 @@ def test_a_latent_knows_the_share_of_its_pixels_that_is_a_characters():
     pixels[0, 5:7, 8:, 8:] = True
     expected = torch.zeros(1, 3, 2, 2)
     expected[0, 0, 0, 0] = expected[0, 2, 1, 1] = 0.5
-    assert torch.equal(drawing.shares(pixels, (3, 2, 2)).float(), expected)
+    assert torch.equal(story_latents.shares(pixels, (3, 2, 2)).float(), expected)
 
 
 def test_strange_memory_is_of_another_story_and_all_else_stays():
@@ -141,7 +141,7 @@ def test_more_memory_than_a_story_has_is_refused():
 def test_shards_hold_what_the_vae_says_of_each_film_and_picture(cached: Path):
     latents = Latents.read(cached)
     assert len(latents) == 20 and latents.video.shape == (20, 3, 16, 5, 2, 2)
-    vae, drawn = open_vae(), drawing.draw(3, SIZE, LENGTH)
+    vae, drawn = open_vae(), story_latents.draw(3, SIZE, LENGTH)
 
     def encoded(pixels: np.ndarray | torch.Tensor) -> torch.Tensor:
         films = torch.as_tensor(pixels)[None].float().permute(0, 4, 1, 2, 3) * 2 - 1
@@ -168,16 +168,16 @@ def test_a_frame_alone_is_that_frame_of_its_clip():
     for scene in story.clips:
         if scene.spoil == "none":
             whole = clip.render(scene, story.cast, size=SIZE, length=LENGTH).frames
-            assert np.array_equal(drawing.frame(scene, story.cast, 11, SIZE), whole[11])
+            assert np.array_equal(story_latents.frame(scene, story.cast, 11, SIZE), whole[11])
 
 
 def test_the_cache_goes_on_where_it_stopped(cached: Path, tmp_path: Path):
     options = {"size": SIZE, "length": LENGTH, "workers": 1}
-    assert not drawing.cache(open_vae, tmp_path, range(20), minutes=-1, **options)
+    assert not story_latents.cache(open_vae, tmp_path, range(20), minutes=-1, **options)
     whole = sorted(path.name for path in cached.iterdir())
     assert len(whole) == 2
     (tmp_path / whole[0]).write_bytes(b"kept")
-    assert drawing.cache(open_vae, tmp_path, range(20), **options)
+    assert story_latents.cache(open_vae, tmp_path, range(20), **options)
     assert (tmp_path / whole[0]).read_bytes() == b"kept"
     assert (tmp_path / whole[1]).read_bytes() == (cached / whole[1]).read_bytes()
     with pytest.raises(StoryMemError, match="damaged"):
@@ -192,7 +192,7 @@ def test_a_folder_without_latents_is_an_error(tmp_path: Path):
 def test_workers_share_the_shards(cached: Path, tmp_path: Path):
     """In processes of their own; what they open must be found by name there."""
     vae = partial(AutoencoderKLWan, base_dim=4, z_dim=16)
-    assert drawing.cache(vae, tmp_path, range(17), size=SIZE, length=9, workers=2)
+    assert story_latents.cache(vae, tmp_path, range(17), size=SIZE, length=9, workers=2)
     assert len(Latents.read(tmp_path)) == 17
 
 
@@ -202,7 +202,7 @@ def no_vae() -> AutoencoderKLWan:
 
 def test_an_error_of_a_worker_is_told(tmp_path: Path):
     with pytest.raises(StoryMemError, match="the VAE is gone"):
-        drawing.cache(no_vae, tmp_path, range(17), size=SIZE, length=9, workers=2)
+        story_latents.cache(no_vae, tmp_path, range(17), size=SIZE, length=9, workers=2)
 
 
 DRAWING = """
@@ -210,11 +210,11 @@ import os
 from functools import partial
 from pathlib import Path
 from diffusers import AutoencoderKLWan
-from storymem_core.training import drawing
+from storymem_core.training import story_latents
 
 if __name__ == "__main__":
     vae = partial(AutoencoderKLWan, base_dim=4, z_dim=16)
-    drawing.cache(vae, Path(os.environ["OUT"]), range(100_000), size=32, length=9, workers=2)
+    story_latents.cache(vae, Path(os.environ["OUT"]), range(100_000), size=32, length=9, workers=2)
 """
 
 
@@ -232,8 +232,8 @@ def test_workers_do_not_outlive_a_killed_training(tmp_path: Path):
 
 
 def test_latents_of_an_earlier_version_are_refused(cached: Path, tmp_path: Path):
-    path = drawing.shard_path(tmp_path, 0)
-    shard = load_file(drawing.shard_path(cached, 0))
+    path = story_latents.shard_path(tmp_path, 0)
+    shard = load_file(story_latents.shard_path(cached, 0))
     save_file({name: tensor for name, tensor in shard.items() if name != "characters"}, path)
     with pytest.raises(StoryMemError, match=r"earlier version.*without characters"):
         Latents.read(tmp_path)

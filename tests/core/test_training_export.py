@@ -1,155 +1,112 @@
-"""Trained weights in the host's layout and back. Oracles: wan_shapes (equal to the host's), peft."""
+"""A training as a models folder: every file, its metadata, its size."""
 
 from __future__ import annotations
 
-import copy
-import math
+import json
 
-import peft
 import pytest
 import torch
-from diffusers import AutoencoderKLWan, WanTransformer3DModel
 from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from storymem_core.errors import StoryMemError
 from storymem_core.lora import files as lora
-from storymem_core.lora.settings import LoraSettings
-from storymem_core.models import wan_shapes
-from storymem_core.training import export
-
-SETTINGS = LoraSettings(rank=4, alpha=6, expert="high", spacing=5.0)
-TARGETS = ["to_q", "to_k", "to_v", "to_out.0", "net.0.proj", "net.2"]
-
-
-def random_(module):
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for parameter in module.parameters():
-            parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.1)
-    return module.eval()
+from storymem_core.models import text_encoder, wan_shapes, weights
+from storymem_core.small_world import words
+from storymem_core.training import export, text, weight_files
+from storymem_core.training.export import Trained
+from storymem_core.training.key_tables import DIT, to_diffusers
+from storymem_core.training.recipes import RECIPES, TINY, Recipe
 
 
-def transformer(**sizes) -> WanTransformer3DModel:
-    sizes = {"num_attention_heads": 1, "ffn_dim": 192, "num_layers": 11, "in_channels": 36} | sizes
-    return random_(WanTransformer3DModel(attention_head_dim=128, out_channels=16, text_dim=4096, **sizes))
+def zeros(shapes):
+    return {name: torch.zeros(shape) for name, shape in shapes.items()}
 
 
-@pytest.fixture(scope="module")
-def dit():
-    return transformer()
-
-
-@pytest.fixture(scope="module")
-def vae():
-    return random_(AutoencoderKLWan(base_dim=8, z_dim=16))
-
-
-def shapes_of(state):
-    return {name: tuple(tensor.shape) for name, tensor in state.items()}
-
-
-def assert_same(one, two):
-    assert one.keys() == two.keys()
-    assert all(torch.equal(one[name], two[name]) for name in one)
-
-
-def test_dit_has_the_hosts_names_and_comes_back(dit):
-    state = export.dit_to_wan(dit.state_dict())
-    assert shapes_of(state) == wan_shapes.diffusion_model(36, dim=128, ffn=192, blocks=11)
-    assert_same(export.dit_to_diffusers(state), dit.state_dict())
-
-
-def test_vae_has_the_hosts_names_and_comes_back(vae):
-    state = export.vae_to_wan(vae.state_dict())
-    assert shapes_of(state) == wan_shapes.vae(8)
-    assert_same(export.vae_to_diffusers(state), vae.state_dict())
-
-
-def test_a_tensor_of_another_model_is_refused(dit, vae):
-    for convert, state, name in (
-        (export.dit_to_wan, vae.state_dict(), "encoder.conv_in.weight"),
-        (export.vae_to_wan, dit.state_dict(), "scale_shift_table"),
-        (export.dit_to_wan, {"blocks.0.attn2.add_k_proj.weight": torch.zeros(1)}, "add_k_proj"),
-        (export.dit_to_diffusers, {"blocks.0.self_attn.q.weight.scale": torch.zeros(1)}, "scale"),
-    ):
-        with pytest.raises(StoryMemError, match=f"do not have .*{name}"):
-            convert(state)
-
-
-@pytest.fixture(scope="module")
-def adapted():
-    model = transformer(num_layers=2)
-    config = peft.LoraConfig(r=4, lora_alpha=6, use_rslora=True, target_modules=TARGETS)
-    return random_(peft.get_peft_model(model, config))
-
-
-def test_peft_lora_has_the_released_names(adapted):
-    for state in (
-        peft.get_peft_model_state_dict(adapted),
-        adapted.state_dict(),
-        adapted.base_model.model.state_dict(),
-    ):
-        exported = export.peft_lora(state)
-        layers = {name.rsplit(".lora_")[0] for name in exported}
-        assert layers == {f"base_model.model.{layer}" for layer in wan_shapes.lora_layers(blocks=2)}
-        assert len(exported) == 2 * 2 * 10
-    name = "base_model.model.blocks.1.cross_attn.o.lora_B.weight"
-    theirs = adapted.state_dict()["base_model.model.blocks.1.attn2.to_out.0.lora_B.default.weight"]
-    assert torch.equal(exported[name], theirs)
-
-
-def test_both_lora_files_mean_what_peft_means(adapted, tmp_path):
-    """Base plus scale * B @ A of the files == peft's own merge, under Wan's names."""
-    state = export.peft_lora(peft.get_peft_model_state_dict(adapted))
-    peft_file = export.write(tmp_path / "a.safetensors", state, SETTINGS.metadata())
-    comfyui = export.comfyui_lora(state, SETTINGS)
-    comfyui_file = export.write(tmp_path / "b.safetensors", comfyui, SETTINGS.metadata())
-    base = export.dit_to_wan(
-        {
-            name.replace(".base_layer", ""): tensor
-            for name, tensor in adapted.base_model.model.state_dict().items()
-            if ".lora_" not in name
-        }
+def trained(recipe: Recipe) -> Trained:
+    """What a training of the recipe's sizes would give, all zero."""
+    base, rank = recipe.base, recipe.lora.rank
+    shapes = wan_shapes.diffusion_model(36, dim=base.dim, ffn=base.ffn, blocks=base.blocks)
+    adapters = {}
+    for layer in wan_shapes.lora_layers(blocks=base.blocks):
+        outputs, inputs = shapes[f"{layer}.weight"]
+        name = to_diffusers(layer, DIT)
+        adapters[f"{name}.lora_A.weight"] = torch.zeros(rank, inputs)
+        adapters[f"{name}.lora_B.weight"] = torch.zeros(outputs, rank)
+    dit = weight_files.dit_to_diffusers(zeros(shapes))
+    return Trained(
+        vae=weight_files.vae_to_diffusers(zeros(wan_shapes.vae(recipe.vae.base_dim))),
+        base={"high": dit, "low": dit},
+        lora={"high": adapters, "low": adapters},
+        table=text_encoder.table(words.TEXTS, 0),
+        vocabulary=words.TEXTS,
     )
-    merged = export.dit_to_wan(copy.deepcopy(adapted).merge_and_unload().state_dict())
-    for state in (lora.read(peft_file).state, load_file(comfyui_file)):
-        for layer in wan_shapes.lora_layers(blocks=2):
-            a, b = (state[f"diffusion_model.{layer}.lora_{part}.weight"].float() for part in "AB")
-            scale = state[f"diffusion_model.{layer}.alpha"].item() / 4
-            assert scale == pytest.approx(6 / math.sqrt(4))
-            ours = base[f"{layer}.weight"] + scale * b @ a
-            assert torch.allclose(ours, merged[f"{layer}.weight"], atol=1e-3)
-            assert not torch.allclose(ours, base[f"{layer}.weight"], atol=1e-3)
 
 
-def test_the_packs_loader_understands_the_metadata(adapted, tmp_path):
-    state = export.peft_lora(adapted.state_dict())
-    report = lora.read(export.write(tmp_path / "x.safetensors", state, SETTINGS.metadata())).report
-    assert (report.rank, report.alpha, report.expert, report.spacing) == (4, 6, "high", 5.0)
-    assert report.scale == pytest.approx(3.0)
-    assert report.mode is None, "it was trained for every layout"
-    one = LoraSettings(rank=4, alpha=4, spacing=1.0, expert="low", mode="mm2v", rslora=False)
-    report = lora.read(export.write(tmp_path / "y.safetensors", state, one.metadata())).report
-    assert (report.mode, report.expert, report.scale, report.spacing) == ("mm2v", "low", 1.0, 1.0)
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=list(RECIPES))
+def test_every_file_is_there_within_its_limit(tmp_path, recipe):
+    """No file above 15 MB, all together at most 45 MB."""
+    files = export.write(tmp_path, recipe, trained(recipe))
+    shipped = {path.relative_to(tmp_path).as_posix(): path.stat().st_size for path in files[:6]}
+    assert set(shipped) == set(weights.SHIPPED)
+    assert max(shipped.values()) <= 15e6
+    assert sum(shipped.values()) <= 45e6
+    assert {path.name for path in files[6:]} == {
+        "memory_high_noise_comfyui.safetensors", "memory_low_noise_comfyui.safetensors"
+    }  # fmt: skip
+    assert shipped[weights.DIT["high"]] == pytest.approx(13.9e6, rel=0.02)
 
 
-def test_files_are_fp16_and_the_same_each_time(dit, tmp_path):
-    state = export.dit_to_wan(dit.state_dict())
-    one = export.write(tmp_path / "1.safetensors", state, {"recipe": "tiny"})
-    two = export.write(tmp_path / "2.safetensors", dict(reversed(state.items())), {"recipe": "tiny"})
-    assert one.read_bytes() == two.read_bytes()
-    with safe_open(one, "pt") as file:
-        assert file.metadata() == {"recipe": "tiny"}
-        assert file.get_tensor("head.head.weight").dtype == torch.float16
+def test_files_tell_what_they_are(tmp_path):
+    export.write(tmp_path, TINY, trained(TINY))
+    assert text_encoder.read(tmp_path / weights.TEXT_ENCODER)[1] == words.TEXTS
+    for expert in ("high", "low"):
+        for names in (weights.LORA, weights.LORA_FOR_THE_HOST):
+            report = lora.read(tmp_path / names[expert]).report
+            assert (report.expert, report.mode, report.spacing) == (expert, None, 5.0)
+        report = lora.read(tmp_path / weights.LORA[expert]).report
+        assert (report.rank, report.alpha) == (TINY.lora.rank, TINY.lora.alpha)
+        assert report.why.startswith("rslora, told by")
+    for name in (weights.VAE, *weights.DIT.values()):
+        with safe_open(tmp_path / name, "pt") as file:
+            assert file.metadata() == {"recipe": "tiny"}
 
 
-def test_a_bad_weight_is_not_written(tmp_path):
-    path = export.write(tmp_path / "x.safetensors", {"a": torch.ones(2)})
-    before = path.read_bytes()
-    for bad in (float("nan"), 1e6):
-        with pytest.raises(StoryMemError, match="1 tensors are no numbers in fp16, for example b"):
-            export.write(path, {"a": torch.ones(2), "b": torch.tensor([bad])})
-    assert path.read_bytes() == before
-    with pytest.raises(StoryMemError, match="no adapter"):
-        export.peft_lora({"a": torch.ones(1)})
+def stored(folder, state, prefix):
+    """A checkpoint as `checkpoints.save` leaves it."""
+    path = folder / "checkpoints/step_0000009.safetensors"
+    path.parent.mkdir(parents=True)
+    told = {"checkpoint": json.dumps({"step": 9, "identity": {}})}
+    means = {f"mean/{prefix}{name}": tensor for name, tensor in state.items()}
+    others = {f"weight/{prefix}{name}": -tensor for name, tensor in state.items()}
+    save_file(means | others, path, told)
+
+
+def test_the_export_stage_reads_what_the_others_left(tmp_path):
+    made = trained(TINY)
+    (tmp_path / "decoder").mkdir()
+    save_file(made.vae, tmp_path / "decoder/vae.safetensors")
+    with pytest.raises(StoryMemError, match=r"this has not been trained yet.*base/high"):
+        export.export_models(TINY, tmp_path)
+    prefixes = {"base": "transformer.", "lora": "base_model.model."}
+    for stage, prefix in prefixes.items():
+        for expert, value in (("high", 1.0), ("low", 2.0)):
+            state = {name: tensor + value for name, tensor in getattr(made, stage)[expert].items()}
+            stored(tmp_path / stage / expert, state, prefix)
+    assert export.export_models(TINY, tmp_path, 1.0)
+    files = {name: load_file(tmp_path / "models" / name) for name in weights.SHIPPED}
+    shapes = wan_shapes.diffusion_model(36, dim=256, ffn=1024, blocks=5)
+    for expert, value in (("high", 1.0), ("low", 2.0)):
+        dit, memory = files[weights.DIT[expert]], files[weights.LORA[expert]]
+        assert {name: tuple(tensor.shape) for name, tensor in dit.items()} == shapes
+        assert len(memory) == 2 * len(wan_shapes.lora_layers(blocks=5))
+        assert all((tensor == value).all() for tensor in (*dit.values(), *memory.values()))
+    assert torch.equal(files[weights.TEXT_ENCODER]["words.weight"], text.table())
+
+
+def test_the_shipped_weights_are_whole_and_within_the_limit():
+    sizes = {name: (weights.FOLDER / name).stat().st_size for name in weights.SHIPPED}
+    assert max(sizes.values()) <= 15e6
+    assert sum(sizes.values()) <= 45e6
+    found = {path.relative_to(weights.FOLDER).as_posix() for path in weights.FOLDER.rglob("*.safetensors")}
+    assert found == set(weights.SHIPPED)

@@ -8,21 +8,30 @@ from typing import Any
 
 import pytest
 import torch
-from test_training_dit import MINI, SHORT, with_vae
+from test_training_base import MINI, SHORT, with_vae
 
 from storymem_core.errors import StoryMemError
-from storymem_core.training import checkpoints, dit, export, journal, loop, memory_lora, objective, probe
+from storymem_core.training import (
+    base,
+    checkpoints,
+    journal,
+    loop,
+    memory_lora,
+    objective,
+    probe,
+    weight_files,
+)
 from storymem_core.training.adapter import with_adapter
 
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dit, "UNSEEN", 2)
+    monkeypatch.setattr(base, "UNSEEN", 2)
     monkeypatch.setattr(probe, "SHOTS", 3)
 
 
 def test_the_adapter_is_on_every_linear_layer_of_a_block_and_nothing_else_is_trained():
-    model = with_adapter(dit.transformer(MINI), rank=4, alpha=4)
+    model = with_adapter(base.transformer(MINI), rank=4, alpha=4)
     trained = {name for name, value in model.named_parameters() if value.requires_grad}
     assert {name.rsplit(".lora_", 1)[0] for name in trained} == {
         f"blocks.0.{layer}"
@@ -35,13 +44,13 @@ def test_the_adapter_is_on_every_linear_layer_of_a_block_and_nothing_else_is_tra
 
 
 def test_a_fresh_adapter_changes_nothing_and_is_the_same_for_a_seed():
-    plain = dit.transformer(MINI)
+    plain = base.transformer(MINI)
     torch.nn.init.normal_(plain.proj_out.weight)
     x, t, ids = torch.randn(1, 36, 4, 2, 2), torch.tensor([500.0]), torch.ones(1, 6)
     before = plain(x, t, ids, return_dict=False)[0]
     model = with_adapter(plain, rank=4, alpha=4, seed=3)
     assert torch.allclose(model(x, t, ids, return_dict=False)[0], before, atol=1e-6)
-    again = with_adapter(dit.transformer(MINI), rank=4, alpha=4, seed=3)
+    again = with_adapter(base.transformer(MINI), rank=4, alpha=4, seed=3)
     name = "blocks.0.attn1.to_q.lora_A.default.weight"
     assert torch.equal(model.get_parameter(name), again.get_parameter(name))
 
@@ -59,12 +68,12 @@ def test_the_stage_ends_with_two_adapters_that_can_be_exported(
         return loop.train(stage, *args, **options)
 
     monkeypatch.setattr(memory_lora, "train", train)
-    dit.train_base(MINI, with_vae(tmp_path), device="cpu")
+    base.train_base(MINI, with_vae(tmp_path), device="cpu")
     second = replace(SHORT, steps=3, batch=2)
     recipe = replace(MINI, lora=replace(MINI.lora, second=second))
     assert memory_lora.train_lora(recipe, tmp_path, device="cpu")
     low, high = (checkpoints.averages(tmp_path / "lora" / expert) for expert in ("low", "high"))
-    assert len(export.peft_lora(low)) == 20
+    assert len(weight_files.peft_lora(low)) == 20
     assert not began["low"].any() and torch.equal(began["high"], low[b])
     assert low[b].any() and not torch.equal(low[b], high[b])
     logs = [journal.read(tmp_path / "lora" / expert) for expert in ("low", "high")]
@@ -73,7 +82,7 @@ def test_the_stage_ends_with_two_adapters_that_can_be_exported(
 
 
 def test_the_stage_full_trains_every_weight_of_both_experts(tmp_path: Path):
-    dit.train_base(MINI, with_vae(tmp_path), device="cpu")
+    base.train_base(MINI, with_vae(tmp_path), device="cpu")
     assert memory_lora.train_full(MINI, tmp_path, device="cpu")
     for expert in ("low", "high"):
         before, after = (checkpoints.averages(tmp_path / stage / expert) for stage in ("base", "full"))
@@ -83,9 +92,9 @@ def test_the_stage_full_trains_every_weight_of_both_experts(tmp_path: Path):
 
 def test_memory_frames_differ_from_step_to_step_and_count_in_the_loss_if_asked(tmp_path: Path):
     folder = with_vae(tmp_path)
-    latents = dit.cached(MINI, folder, None, "cpu")
+    latents = base.cached(MINI, folder, None, "cpu")
     assert latents is not None
-    model = with_adapter(dit.transformer(MINI), rank=4, alpha=4)
+    model = with_adapter(base.transformer(MINI), rank=4, alpha=4)
     losses = {}
     for on_memory in (False, True):
         recipe = replace(MINI, lora=replace(MINI.lora, loss_on_memory=on_memory))

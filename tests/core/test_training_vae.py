@@ -15,9 +15,9 @@ from storymem_core.errors import StoryMemError
 from storymem_core.models import weights
 from storymem_core.models.small_models import LATENT_MEAN, LATENT_STD
 from storymem_core.small_world.parts import MIDDLE
-from storymem_core.training import checkpoints, decoder, export, journal, leveling, loop, vae, vae_clips
-from storymem_core.training.drawings import draw
+from storymem_core.training import checkpoints, decoder, journal, leveling, loop, vae, vae_clips, weight_files
 from storymem_core.training.recipes import TINY, DecoderPart, Phase, VaeRecipe
+from storymem_core.training.vae_drawings import draw
 from storymem_core.training.vae_forward import decode, encode
 
 FEW = replace(TINY.vae.coarse.schedule, steps=4, warmup=1, precision="no", checkpoint_every=2, probe_every=4)
@@ -172,6 +172,6 @@ def test_errors_weigh_characters_more_and_psnr_is_of_all_pixels(model):
 def test_the_shipped_vae_gives_fresh_clips_of_what_the_models_know_back_at_26_db():
     """On clips of stories that it has not seen."""
     shipped = diffusers.AutoencoderKLWan(base_dim=TINY.vae.base_dim, z_dim=16).requires_grad_(False)
-    shipped.load_state_dict(export.vae_to_diffusers(load_file(weights.FOLDER / weights.VAE)))
+    shipped.load_state_dict(weight_files.vae_to_diffusers(load_file(weights.FOLDER / weights.VAE)))
     clips = vae_clips.tensor(draw(vae.FRESH + 50, 4, TINY.size, TINY.length, TINY.scenes))[:, :3]
     assert len(clips) == 24 and vae_clips.psnr(shipped, clips) > 26

@@ -21,12 +21,12 @@ from ..models.wan_shapes import LATENT_CHANNELS, TEXT_WIDTH
 from . import checkpoints, text
 from .compiling import can_compile, compile_again
 from .data import Latents, Mix
-from .drawing import cache
 from .loop import left, train
 from .objective import Range, ranges, velocity_loss
 from .probe import films, probe
 from .recipes import Recipe, Schedule
 from .rope import with_memory_rope
+from .story_latents import cache
 from .vae import load_vae
 
 INPUT_CHANNELS = 36

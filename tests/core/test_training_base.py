@@ -17,14 +17,14 @@ from storymem_core.models.text_encoder import features
 from storymem_core.small_world.parts import MIDDLE
 from storymem_core.small_world.stories import Story, sample
 from storymem_core.training import (
+    base,
     checkpoints,
-    dit,
-    drawing,
     journal,
     layout,
     loop,
     objective,
     probe,
+    story_latents,
     text,
     vae,
 )
@@ -45,7 +45,7 @@ MINI = replace(
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dit, "UNSEEN", 2)
+    monkeypatch.setattr(base, "UNSEEN", 2)
     monkeypatch.setattr(probe, "SHOTS", 3)
 
 
@@ -60,17 +60,17 @@ def with_vae(folder: Path, recipe: Recipe = MINI) -> Path:
 def test_the_stage_ends_with_both_experts_and_films(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     began: dict[str, torch.Tensor] = {}
 
-    def train(stage: dit.BaseStage, *args: Any, **options: Any) -> loop.Result:
+    def train(stage: base.BaseStage, *args: Any, **options: Any) -> loop.Result:
         began[stage.name] = stage.model.get_parameter("proj_out.weight").detach().clone()
         return loop.train(stage, *args, **options)
 
-    monkeypatch.setattr(dit, "train", train)
-    assert dit.train_base(MINI, with_vae(tmp_path), device="cpu")
-    trunk = checkpoints.averages(tmp_path / "base" / dit.TRUNK)
+    monkeypatch.setattr(base, "train", train)
+    assert base.train_base(MINI, with_vae(tmp_path), device="cpu")
+    trunk = checkpoints.averages(tmp_path / "base" / base.TRUNK)
     assert torch.equal(began["low"], trunk["proj_out.weight"])
     assert torch.equal(began["high"], trunk["proj_out.weight"])
     for expert in ("high", "low"):
-        weights = dit.load_expert(MINI, tmp_path, expert).state_dict()
+        weights = base.load_expert(MINI, tmp_path, expert).state_dict()
         assert not torch.equal(weights["proj_out.weight"], trunk["proj_out.weight"])
         with Image.open(tmp_path / "base" / expert / "samples" / "step_0000004.webp") as film:
             assert (film.size, film.n_frames) == ((4 * 16, 3 * 16), MINI.length)
@@ -81,10 +81,10 @@ def test_the_stage_ends_with_both_experts_and_films(tmp_path: Path, monkeypatch:
 
 def test_a_stage_that_runs_out_of_time_goes_on_with_the_same_losses(tmp_path: Path):
     whole, parts = with_vae(tmp_path / "whole"), with_vae(tmp_path / "parts")
-    dit.train_base(MINI, whole, device="cpu")
-    dit.cached(MINI, parts, None, "cpu")
+    base.train_base(MINI, whole, device="cpu")
+    base.cached(MINI, parts, None, "cpu")
     calls = 1
-    while not dit.train_base(MINI, parts, minutes=1e-9, device="cpu"):  # a step a call
+    while not base.train_base(MINI, parts, minutes=1e-9, device="cpu"):  # a step a call
         calls += 1
     assert calls > 6
     losses = [[row["loss"] for row in journal.read(folder / "base" / "low")] for folder in (whole, parts)]
@@ -93,11 +93,11 @@ def test_a_stage_that_runs_out_of_time_goes_on_with_the_same_losses(tmp_path: Pa
 
 def test_the_vae_comes_first(tmp_path: Path):
     with pytest.raises(StoryMemError, match="Train the stage vae"):
-        dit.train_base(MINI, tmp_path)
+        base.train_base(MINI, tmp_path)
 
 
 def test_text_ids_are_read_like_the_encoders_features():
-    model = dit.transformer(MINI)
+    model = base.transformer(MINI)
     plain = WanTransformer3DModel.from_config(model.config)
     plain.load_state_dict(model.state_dict())
     torch.nn.init.normal_(model.proj_out.weight, std=0.1, generator=torch.Generator().manual_seed(0))
@@ -123,10 +123,10 @@ class Asked:
 
 def asked(folder: Path, name: str, steps: int) -> tuple[list[Mix], list[float]]:
     """What a part of the stage asks of its data in so many steps, and its losses."""
-    latents = dit.cached(MINI, with_vae(folder), None, "cpu")
+    latents = base.cached(MINI, with_vae(folder), None, "cpu")
     assert latents is not None and len(latents) == 5
     span, opened = objective.ranges(0.9)[0], vae.load_vae(MINI, folder)
-    stage = dit.BaseStage(name, dit.transformer(MINI), latents, opened, MINI, span)
+    stage = base.BaseStage(name, base.transformer(MINI), latents, opened, MINI, span)
     stage.latents = noting = Asked(latents)  # type: ignore[assignment]
     losses = [
         float(stage.loss(stage.model, step, torch.Generator().manual_seed(step))["loss"])
@@ -135,7 +135,7 @@ def asked(folder: Path, name: str, steps: int) -> tuple[list[Mix], list[float]]:
     return noting.mixes, losses
 
 
-@pytest.mark.parametrize("name", [dit.TRUNK, "low"])
+@pytest.mark.parametrize("name", [base.TRUNK, "low"])
 def test_half_of_the_shots_are_given_frames_and_none_memory(tmp_path: Path, name: str):
     [mix], [loss] = asked(tmp_path, name, 1)
     assert mix.layouts == pytest.approx({"m2v": 0.5, "mi2v": 0.375, "mm2v": 0.125})
@@ -145,9 +145,9 @@ def test_half_of_the_shots_are_given_frames_and_none_memory(tmp_path: Path, name
 
 
 def test_a_probe_weighs_characters_alone(tmp_path: Path):
-    latents = dit.cached(MINI, with_vae(tmp_path), None, "cpu")
+    latents = base.cached(MINI, with_vae(tmp_path), None, "cpu")
     assert latents is not None
-    model = dit.transformer(MINI)
+    model = base.transformer(MINI)
     plain = probe.probe(model, latents, "low")
     # Where nothing is a character's, all weighs alike: other figures.
     bare = replace(latents, characters=torch.zeros_like(latents.characters))
@@ -161,6 +161,6 @@ def test_stories_are_drawn_of_the_recipes_part_of_the_world(tmp_path: Path, monk
         asked.append(among)
         return sample(seed, among)
 
-    monkeypatch.setattr(drawing.stories, "sample", told)
-    assert dit.cached(replace(MINI, scenes=MIDDLE), with_vae(tmp_path), None, "cpu") is not None
+    monkeypatch.setattr(story_latents.stories, "sample", told)
+    assert base.cached(replace(MINI, scenes=MIDDLE), with_vae(tmp_path), None, "cpu") is not None
     assert asked == [MIDDLE] * MINI.base.stories

@@ -12,7 +12,7 @@ from comfy.latent_formats import Wan21
 from diffusers import AutoencoderKLWan, WanTransformer3DModel
 
 from storymem_core.lora.settings import LoraSettings
-from storymem_core.training import export
+from storymem_core.training import weight_files
 
 FP32 = {"dtype": torch.float32}
 TARGETS = ["to_q", "to_k", "to_v", "to_out.0", "net.0.proj", "net.2"]
@@ -56,7 +56,7 @@ def velocities(dit, patcher, x, t, text):
 
 @torch.inference_mode()
 def test_the_hosts_unet_loader_gives_diffusers_numbers(dit, tmp_path):
-    path = export.write(tmp_path / "dit.safetensors", export.dit_to_wan(dit.state_dict()))
+    path = weight_files.write(tmp_path / "dit.safetensors", weight_files.dit_to_wan(dit.state_dict()))
     patcher = comfy.sd.load_diffusion_model(str(path), model_options=FP32)
     assert patcher.model.diffusion_model.patch_embedding.in_channels == 36
     x, t, text = normal(2, 36, 5, 8, 6), torch.tensor([937.0, 12.0]), normal(2, 48, 4096, seed=1)
@@ -75,7 +75,7 @@ def frames(count, seed=0):
 @torch.inference_mode()
 def test_the_hosts_vae_loader_gives_diffusers_numbers(vae, tmp_path, count):
     """Clips longer than a chunk of 1 + 4 frames too."""
-    path = export.write(tmp_path / "vae.safetensors", export.vae_to_wan(vae.state_dict()))
+    path = weight_files.write(tmp_path / "vae.safetensors", weight_files.vae_to_wan(vae.state_dict()))
     state, metadata = comfy.utils.load_torch_file(str(path), return_metadata=True)
     ours = comfy.sd.VAE(sd=state, metadata=metadata, dtype=torch.float32)
     pictures = frames(count)
@@ -105,7 +105,7 @@ def test_a_lora_file_acts_as_in_training(dit, tmp_path, layout):
     from storymem_core.host.lora import apply
     from storymem_core.lora.files import read
 
-    path = export.write(tmp_path / "dit.safetensors", export.dit_to_wan(dit.state_dict()))
+    path = weight_files.write(tmp_path / "dit.safetensors", weight_files.dit_to_wan(dit.state_dict()))
     config = peft.LoraConfig(r=4, lora_alpha=8, use_rslora=True, target_modules=TARGETS)
     fresh = WanTransformer3DModel.from_config(dit.config)
     fresh.load_state_dict(dit.state_dict())
@@ -114,10 +114,10 @@ def test_a_lora_file_acts_as_in_training(dit, tmp_path, layout):
         if ".lora_" in name:
             weight.copy_((0.05 * normal(*weight.shape, seed=index)).half())
     settings = LoraSettings(4, 8, "low", spacing=5.0)
-    state = export.peft_lora(peft.get_peft_model_state_dict(adapted))
+    state = weight_files.peft_lora(peft.get_peft_model_state_dict(adapted))
     if layout == "comfyui":
-        state = export.comfyui_lora(state, settings)
-    lora = export.write(tmp_path / f"{layout}.safetensors", state, settings.metadata())
+        state = weight_files.comfyui_lora(state, settings)
+    lora = weight_files.write(tmp_path / f"{layout}.safetensors", state, settings.metadata())
     patcher = comfy.sd.load_diffusion_model(str(path), model_options=FP32)
     by_pack = apply(patcher, read(lora))
     assert by_pack.matched == by_pack.total == 20
