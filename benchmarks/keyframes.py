@@ -21,11 +21,12 @@ from torch import Tensor
 from benchmarks.photos import SCENES, photo, view
 from runner.benchmark import report, table
 from storymem_core.film.film import stitch, write_clip
+from storymem_core.frames.pixels import as_images, quantise
 from storymem_core.keyframes import filter
 from storymem_core.keyframes.embedders import Embedder, default
-from storymem_core.keyframes.remember import as_images, embed, remember
+from storymem_core.keyframes.remember import embed, remember
 from storymem_core.keyframes.select import Selection, select
-from storymem_core.memory.bank import MemoryBank, quantise
+from storymem_core.memory.bank import MemoryBank
 from storymem_core.models import wan_shapes
 from storymem_core.sheets.contact_sheet import write as write_sheet
 from storymem_core.store.fingerprint import fingerprint

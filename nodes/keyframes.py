@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from comfy_api.latest import io, ui
 
+from ..storymem_core.frames.pixels import quantise
 from ..storymem_core.host.clip_vision import embedder as clip_vision_embedder
 from ..storymem_core.keyframes import embedders
 from ..storymem_core.keyframes.remember import as_bank, remember
-from ..storymem_core.memory.bank import quantise
 from .common import CATEGORY, EmbedderSocket, FilterSocket, MemorySocket, named_errors
 from .preview import frames_preview
 

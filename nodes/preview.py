@@ -9,6 +9,8 @@ import torch
 from comfy_api.latest import io, ui
 from PIL.Image import Image
 
+from ..storymem_core.frames.pixels import as_images
+
 
 def images_preview(images: torch.Tensor, node: type[io.ComfyNode]) -> dict:
     """An IMAGE batch on the node; the host's own preview fails where no image is left."""
@@ -17,10 +19,10 @@ def images_preview(images: torch.Tensor, node: type[io.ComfyNode]) -> dict:
 
 def picture(image: Image) -> torch.Tensor:
     """A drawn picture (RGB) as the host's IMAGE, [1, H, W, 3]."""
-    return torch.from_numpy(np.array(image)).float().div(255).unsqueeze(0)
+    return as_images(image).unsqueeze(0)
 
 
 def frames_preview(frames: Sequence[np.ndarray], node: type[io.ComfyNode]) -> dict:
     """Frames (uint8 [H, W, 3], of any sizes) side by side on the node."""
-    images = (torch.from_numpy(np.array(frame)).float().div(255).unsqueeze(0) for frame in frames)
+    images = (as_images(frame).unsqueeze(0) for frame in frames)
     return {"images": [saved for image in images for saved in images_preview(image, node)["images"]]}

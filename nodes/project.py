@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
+from ..storymem_core.frames.pixels import as_images
 from ..storymem_core.host import files
-from ..storymem_core.keyframes.remember import as_images
 from ..storymem_core.making.draft import project_name
 from ..storymem_core.store import story_project
 from .common import CATEGORY, ScriptSocket, StorySocket, named_errors

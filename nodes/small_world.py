@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..storymem_core.keyframes.remember import as_images
+from ..storymem_core.frames.pixels import as_images
 from ..storymem_core.small_world.clip import reference
 from ..storymem_core.small_world.stories import unseen_cast
 from .common import CATEGORY, named_errors

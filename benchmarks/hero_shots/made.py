@@ -22,12 +22,13 @@ from torch import Tensor
 from storymem_core.conditioning.positions import temporal_positions
 from storymem_core.conditioning.slots import path_noise
 from storymem_core.frames.counts import latent_frames
+from storymem_core.frames.pixels import quantise
 from storymem_core.host import conditioning, lora, prompt, sampling, text_encoder, vae
 from storymem_core.host.memory import ROPE
 from storymem_core.lora.files import read
 from storymem_core.making.shot import Models, Settings, Stopwatch, render
 from storymem_core.making.shot_images import Given
-from storymem_core.memory.bank import MemoryBank, MemoryFrame, Origin, quantise
+from storymem_core.memory.bank import MemoryBank, MemoryFrame, Origin
 from storymem_core.script.plan import ShotPlan
 
 EXPERTS = ("high", "low")

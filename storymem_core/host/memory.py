@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
-import torch
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 from comfy.sd import VAE
@@ -26,6 +24,7 @@ from ..conditioning.memory_patch import (
 from ..conditioning.positions import memory_positions
 from ..conditioning.start import SPATIAL_STRIDE
 from ..errors import StoryMemError
+from ..frames.pixels import as_images
 from ..memory.frame import Picture
 from .vae import encode_each
 
@@ -60,7 +59,7 @@ def give_memory(
     if frames:
         for model in models:
             _require_room(model)
-    images = [torch.from_numpy(np.array(frame.pixels)).float().div(255) for frame in frames]
+    images = [as_images(frame.pixels) for frame in frames]
     latents = encode_each(vae, images, [frame.fit for frame in frames], width=width, height=height)
     hashes = [hashlib.sha256(frame.pixels.tobytes()).hexdigest() for frame in frames]
     return tuple(apply_memory(model, latents, hashes, seed=seed, spacing=spacing) for model in models)

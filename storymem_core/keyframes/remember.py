@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..memory.bank import MemoryBank, MemoryFrame, Origin, Update, quantise, update
+from ..frames.pixels import as_images, quantise
+from ..memory.bank import MemoryBank, MemoryFrame, Origin, Update, update
 from ..memory.frame import CROP, Picture
 from ..memory.references import REFERENCE
 from ..store.project import StoredMemory
@@ -178,8 +179,3 @@ def embed(embedder: Embedder, frames: np.ndarray) -> Tensor:
     """Unit embeddings of uint8 frames [F, H, W, 3], each computed once, in batches: fp32 [F, D]."""
     batches = [frames[i : i + _BATCH] for i in range(0, len(frames), _BATCH)]
     return torch.cat([embedder(as_images(batch)).cpu() for batch in batches])
-
-
-def as_images(frames: np.ndarray) -> Tensor:
-    """uint8 frames as the host's IMAGE: fp32 0..1, same shape."""
-    return torch.from_numpy(np.array(frames)).float().div(255)

@@ -14,12 +14,13 @@ from torch import Tensor
 from ..conditioning.start import check_size
 from ..errors import StoryMemError
 from ..film import film
+from ..frames.pixels import quantise
 from ..host.vae import resize
 from ..keyframes import embedders
 from ..keyframes.embedders import Embedder
 from ..keyframes.filter import Filter
 from ..keyframes.remember import as_bank, remember
-from ..memory.bank import MemoryBank, quantise
+from ..memory.bank import MemoryBank
 from ..memory.frame import CROP
 from ..script.plan import ShotPlan
 from ..store.project import Project, StoredMemory, Story, output_folder

@@ -23,13 +23,14 @@ from ..conditioning.start import check_start
 from ..errors import StoryMemError, at_node
 from ..film import film
 from ..frames.counts import next_start
+from ..frames.pixels import as_images, quantise
 from ..host import files
 from ..keyframes import embedders
 from ..keyframes.embedders import Embedder
 from ..keyframes.filter import Filter
-from ..keyframes.remember import as_bank, as_images, remember
+from ..keyframes.remember import as_bank, remember
 from ..memory import story_edits
-from ..memory.bank import MemoryBank, quantise
+from ..memory.bank import MemoryBank
 from ..memory.references import as_text, of_shots, seen_by
 from ..script.plan import ShotPlan, plan
 from ..script.script import Script, dumps, take_seed

@@ -21,13 +21,14 @@ from ..conditioning.positions import memory_positions, temporal_positions
 from ..conditioning.start import check_size, check_start
 from ..errors import StoryMemError
 from ..frames.counts import latent_frames
+from ..frames.pixels import as_images, quantise
 from ..host import conditioning, fingerprint, lora, prompt, sampling, vae
 from ..host.memory import I2V_CHANNELS, T2V_CHANNELS, give_memory, input_channels, kind
 from ..host.vae import check_vae
 from ..keyframes.embedders import Embedder
 from ..keyframes.filter import Filter
-from ..keyframes.remember import as_images, remember
-from ..memory.bank import MemoryBank, quantise
+from ..keyframes.remember import remember
+from ..memory.bank import MemoryBank
 from ..memory.references import picked, seen_by
 from ..script.plan import ShotPlan
 from ..store import same_frames

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from ..errors import StoryMemError
 from ..frames.counts import next_start
+from ..frames.pixels import quantise
 from ..host.vae import resize
-from ..memory.bank import quantise
 from ..store.stored_shot import StoredShot
 
 OWN = ("start_image", "end_image")

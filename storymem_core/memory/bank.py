@@ -19,7 +19,6 @@ import numpy as np
 from ..errors import StoryMemError
 from .frame import CROP, MemoryFrame, whole
 from .frame import Origin as Origin
-from .frame import quantise as quantise
 
 SINK, CAPACITY = 3, 10  # the release's run script
 MARKS = ("memory pins", "memory set aside", "memory names", "memory fit")

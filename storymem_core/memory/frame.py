@@ -1,4 +1,4 @@
-"""One remembered image, and the one way by which pixels become 8 bit."""
+"""One remembered image."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import math
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,37 +24,6 @@ class Picture(NamedTuple):
     """uint8 [H, W, 3], of any size."""
     fit: str = CROP
     """One of FITS."""
-
-
-_AT_ONCE = 1 << 17
-"""Values that are rounded at a time: few enough for a core's cache, which a whole shot's are not."""
-
-
-def quantise(image: Any) -> np.ndarray:
-    """Pixels as the project stores them: floor(255 x + 0.5), clamped, in float32; the only such rounding.
-
-    Args:
-        image: float [..., H, W, 3] in 0..1, a numpy array or a CPU tensor; values outside are clamped.
-
-    Returns:
-        uint8 of the same shape.
-
-    Raises:
-        StoryMemError: whole numbers (already quantised), NaN or infinity.
-    """
-    pixels = np.asarray(image)
-    flat, steps = pixels.reshape(-1), np.empty(pixels.size, np.uint8)
-    parts = [slice(first, first + _AT_ONCE) for first in range(0, pixels.size, _AT_ONCE)]
-    if not np.issubdtype(flat.dtype, np.floating) or not all(np.isfinite(flat[part]).all() for part in parts):
-        raise StoryMemError(
-            "a frame must contain finite floats in 0..1",
-            value=f"{pixels.dtype} {pixels.shape}",
-            remedy="If its latents were NaN, sample it again with another precision or seed.",
-        )
-    for part in parts:
-        rounded = np.floor(flat[part].astype(np.float32) * np.float32(255) + np.float32(0.5))
-        steps[part] = rounded.clip(0, 255)
-    return steps.reshape(pixels.shape)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from ..memory.frame import quantise
+from ..frames.pixels import quantise
 from . import camera, characters, places
 from .actions import PACE, Pose, pose
 from .canvas import Canvas

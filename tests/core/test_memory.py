@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from storymem_core.errors import StoryMemError
-from storymem_core.memory.bank import MemoryBank, MemoryFrame, Origin, quantise, update
+from storymem_core.frames.pixels import quantise
+from storymem_core.memory.bank import MemoryBank, MemoryFrame, Origin, update
 from storymem_core.memory.bank_folder import load, save
 
 

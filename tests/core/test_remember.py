@@ -8,9 +8,10 @@ import torch
 from stories import noise
 
 from storymem_core.errors import StoryMemError
+from storymem_core.frames.pixels import as_images
 from storymem_core.keyframes.embedders import FirstFrameOnly
 from storymem_core.keyframes.filter import Filter
-from storymem_core.keyframes.remember import as_images, embed, memory_pictures, remember, with_references
+from storymem_core.keyframes.remember import embed, memory_pictures, remember, with_references
 from storymem_core.memory.bank import MemoryBank
 
 

@@ -109,7 +109,7 @@ def test_keyframe_select_is_remember():
     )
     kept, bank, report = result.values
     expected = core("keyframes.remember").remember(
-        before, core("memory.bank").quantise(frames), embedder, None, shot="one", limit=2
+        before, core("frames.pixels").quantise(frames), embedder, None, shot="one", limit=2
     )
     assert bank == expected.bank
     assert report == expected.report
@@ -226,7 +226,7 @@ def remembered(model):
 
 
 def test_apply_memory_takes_a_bank_or_its_images(parts):
-    frames = core("keyframes.remember").as_images(core("memory.bank").quantise(images(3)))
+    frames = core("frames.pixels").as_images(core("frames.pixels").quantise(images(3)))
     (bank,) = bank_of(frames).values
     common = {"model": parts["high_noise_model"], "vae": parts["vae"], "seed": 4, "spacing": 2.5}
     latent = {"samples": torch.zeros(1, 16, 2, 4, 4)}

@@ -159,7 +159,7 @@ def test_a_shots_frames_are_those_of_the_m2v_sampler(parts):
     latent = call("StoryMemM2VSampler", **models, **prompts(parts), seed=3, **SMALL)[0]
     with torch.inference_mode():
         (frames,) = nodes.VAEDecode().decode(parts["vae"], latent)
-    assert np.array_equal(np.stack(list(stored.frames())), core("memory.bank").quantise(frames.float()))
+    assert np.array_equal(np.stack(list(stored.frames())), core("frames.pixels").quantise(frames.float()))
 
 
 LORA = "storymem_small/Wan2.2-MI2V-A14B/backbone_{}_noise.safetensors"
@@ -295,7 +295,7 @@ def test_a_shot_has_images_references_and_loras_of_its_own(parts):
     assert [note["strength"] for note in row["lora"]["low"]] == [0.5] and row["lora"]["high"] == []
     told = stored.made_of
     resized = core("host.vae").resize(images(2, (48, 64))[:1], width=32, height=32)
-    start = core("memory.bank").quantise(resized)
+    start = core("frames.pixels").quantise(resized)
     assert told["start image"] == row["start_image"] == core("making.shot_record").digest(start)
     assert (told["start frames"], told["extra lora low"]) == (None, LORA.format("low"))
 

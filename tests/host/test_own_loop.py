@@ -11,10 +11,11 @@ import torch
 from node_calls import Pixels, images
 
 from storymem_core.errors import StoryMemError
+from storymem_core.frames.pixels import quantise
 from storymem_core.keyframes.remember import with_references
 from storymem_core.making import own_loop
 from storymem_core.making.own_loop import Making
-from storymem_core.memory.bank import MemoryBank, quantise
+from storymem_core.memory.bank import MemoryBank
 from storymem_core.script import script
 from storymem_core.store.project import Project
 from storymem_core.store.shot_states import look
