@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-MASK_CHANNELS = 4
+from ..models.wan_shapes import MASK_CHANNELS
 
 
 def path_noise(seed: int, frame_hashes: Sequence[str], size: Sequence[int]) -> Tensor:

@@ -20,7 +20,7 @@ from . import movie, seams
 FPS = 16
 """What Wan2.2 was trained at."""
 
-ENCODING = dict(movie.H264.options)
+ENCODING = dict(movie.H264.options)  # JSON takes no mapping proxy
 """In ffmpeg's words: the digest of a film's file counts it."""
 
 _TOLD = ("id", "scene", "mode", "prompt", "negative_prompt", "seed", "frames", "dropped")

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from ..conditioning.start import SPATIAL_STRIDE, check_size, check_start, shot_pixels, unknown_mask
 from ..frames.counts import latent_frames
-from .vae import LATENT_CHANNELS, encode, encode_grey, resize
+from ..models.wan_shapes import LATENT_CHANNELS
+from .vae import encode, encode_grey, resize
 
 Conditioning = list[list[Any]]
 """The host's CONDITIONING: [[text embedding, {option: value}], ...]."""

@@ -26,10 +26,8 @@ from ..conditioning.start import SPATIAL_STRIDE
 from ..errors import StoryMemError
 from ..frames.pixels import as_images
 from ..memory.frame import Picture
+from ..models.wan_shapes import I2V_CHANNELS
 from .vae import encode_each
-
-I2V_CHANNELS, T2V_CHANNELS = 36, 16
-"""Input channels of Wan's models; image-to-video reads 16 noise + 4 mask + 16 condition."""
 
 ROPE = "diffusion_model.rope_encode"
 

@@ -16,6 +16,7 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
 from ..errors import StoryMemError
+from ..models.wan_shapes import I2V_CHANNELS
 from ..sampling import check_finite, expert_switch
 from .conditioning import Conditioning
 from .memory import input_channels
@@ -179,13 +180,13 @@ def _check_conditioned(model: ModelPatcher, positive: Conditioning) -> None:
     # The host would drop the condition without a word, or fill it up with zeros, which are not grey.
     conditioned = any("concat_latent_image" in values for _, values in positive)
     channels = input_channels(model)
-    if conditioned and channels != 36:
+    if conditioned and channels != I2V_CHANNELS:
         raise StoryMemError(
             "start frames and cuts need an image-to-video model, whose input has 36 channels",
             value=f"{channels} channels",
             remedy="Load wan2.2_i2v_high_noise_14B and wan2.2_i2v_low_noise_14B.",
         )
-    if not conditioned and channels == 36:
+    if not conditioned and channels == I2V_CHANNELS:
         raise StoryMemError(
             "an image-to-video model needs a shot's conditioning, even for a cut",
             value=f"{channels} channels, no concat_latent_image",

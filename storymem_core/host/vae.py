@@ -18,9 +18,9 @@ from ..conditioning.start import GREY, SPATIAL_STRIDE, check_size, shot_pixels
 from ..errors import StoryMemError
 from ..frames.counts import TEMPORAL_STRIDE
 from ..memory.frame import CROP, PAD
+from ..models.wan_shapes import LATENT_CHANNELS
 from ..sampling import check_finite
 
-LATENT_CHANNELS = 16
 KEPT_BYTES = 256 * 2**20
 
 _PRECISION = "Start ComfyUI with --fp32-vae, and look whether the picture itself is whole."

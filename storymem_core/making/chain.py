@@ -13,7 +13,7 @@ from torch import Tensor
 from ..errors import StoryMemError, at_node
 from ..film import film
 from ..frames.counts import dropped
-from ..host.memory import T2V_CHANNELS, input_channels
+from ..host.memory import input_channels
 from ..keyframes import embedders
 from ..keyframes.embedders import Embedder
 from ..keyframes.filter import Filter
@@ -23,6 +23,7 @@ from ..memory import story_edits
 from ..memory.bank import MemoryBank
 from ..memory.references import ALL as ALL_REFERENCES
 from ..memory.references import from_text, of_shots, seen_by
+from ..models.wan_shapes import T2V_CHANNELS
 from ..sampling import T2V
 from ..script.plan import ShotPlan, mode, plan
 from ..script.script import Script, dumps, take_seed

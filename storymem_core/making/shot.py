@@ -23,13 +23,14 @@ from ..errors import StoryMemError
 from ..frames.counts import latent_frames
 from ..frames.pixels import as_images, quantise
 from ..host import conditioning, fingerprint, lora, prompt, sampling, vae
-from ..host.memory import I2V_CHANNELS, T2V_CHANNELS, give_memory, input_channels, kind
+from ..host.memory import give_memory, input_channels, kind
 from ..host.vae import check_vae
 from ..keyframes.embedders import Embedder
 from ..keyframes.filter import Filter
 from ..keyframes.remember import remember
 from ..memory.bank import MemoryBank
 from ..memory.references import picked, seen_by
+from ..models.wan_shapes import I2V_CHANNELS, T2V_CHANNELS
 from ..script.plan import ShotPlan
 from ..store import same_frames
 from ..store.outline import FIRST_TAKE, Decision

@@ -29,7 +29,7 @@ NOISE_SHARE = 1.0
 """How much of the noisy latent the velocity contains: dz/dt = z would leave 1/e of the noise at t = 0."""
 EXPERTS = ("high", "low")
 MODES = ("MI2V", "MM2V")
-CHANNELS = {"i2v": 36, "t2v": 16}
+CHANNELS = {"i2v": wan_shapes.I2V_CHANNELS, "t2v": wan_shapes.T2V_CHANNELS}
 VOCABULARY = Vocabulary(buckets=256, max_tokens=1024, min_tokens=0)
 """No word is known: any two texts are told apart by their words' hashes."""
 

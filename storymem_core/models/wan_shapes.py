@@ -11,7 +11,10 @@ from itertools import pairwise
 
 Shapes = dict[str, tuple[int, ...]]
 
-LATENT_CHANNELS = 16
+LATENT_CHANNELS, MASK_CHANNELS = 16, 4
+T2V_CHANNELS = LATENT_CHANNELS
+I2V_CHANNELS = LATENT_CHANNELS + MASK_CHANNELS + LATENT_CHANNELS
+"""Input channels of Wan2.2's models: image-to-video reads noise, mask and condition, 36 in all."""
 TEXT_WIDTH = 4096
 _TIME_FREQUENCIES = 256
 

@@ -18,13 +18,13 @@ from torch import Tensor
 
 from ..disk import digest, replacing
 from ..errors import StoryMemError
-from ..models.wan_shapes import TEXT_WIDTH
+from ..models.wan_shapes import I2V_CHANNELS, LATENT_CHANNELS, TEXT_WIDTH
 from .vae_forward import Autoencoder
 
 SUBFOLDERS = {"high": "transformer", "low": "transformer_2"}
 TEXT_TOKENS = 512
 
-CHANNELS = {"in_channels": 36, "out_channels": 16}
+CHANNELS = {"in_channels": I2V_CHANNELS, "out_channels": LATENT_CHANNELS}
 
 
 def load_expert(folder: str | Path, expert: str, *, blocks: int | None = None) -> Any:

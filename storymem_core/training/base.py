@@ -17,7 +17,7 @@ from diffusers.models.embeddings import PixArtAlphaTextProjection
 from torch import Tensor, nn
 
 from ..frames.counts import latent_frames
-from ..models.wan_shapes import LATENT_CHANNELS, TEXT_WIDTH
+from ..models.wan_shapes import I2V_CHANNELS, LATENT_CHANNELS, TEXT_WIDTH
 from . import checkpoints, text
 from .compiling import can_compile, compile_again
 from .data import Latents, Mix
@@ -29,7 +29,6 @@ from .rope import with_memory_rope
 from .story_latents import cache
 from .vae import load_vae
 
-INPUT_CHANNELS = 36
 HEAD = 128
 """Channels of an attention head, in all of Wan's models."""
 TRUNK = "trunk"
@@ -163,7 +162,7 @@ def transformer(recipe: Recipe, seed: int = 0) -> Any:
         model: Any = WanTransformer3DModel(
             num_attention_heads=base.dim // HEAD,
             attention_head_dim=HEAD,
-            in_channels=INPUT_CHANNELS,
+            in_channels=I2V_CHANNELS,
             out_channels=LATENT_CHANNELS,
             text_dim=TEXT_WIDTH,
             ffn_dim=base.ffn,

@@ -12,7 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..conditioning.slots import MASK_CHANNELS, memory_slots
+from ..conditioning.slots import memory_slots
+from ..models.wan_shapes import MASK_CHANNELS
 
 TIMESTEPS = 1000.0
 """The model is told t as a timestep of 0 .. 1000."""

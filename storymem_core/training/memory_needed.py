@@ -29,7 +29,7 @@ class Shape:
     dim: int = 5120
     ffn: int = 13824
     blocks: int = 40
-    channels: int = 36
+    channels: int = wan_shapes.I2V_CHANNELS
 
     def weights(self) -> int:
         """How many there are."""
