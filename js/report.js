@@ -14,11 +14,19 @@ function reportWidget(node) {
   return widget
 }
 
-function show(node, text) {
+function show(node, output) {
+  if (!output?.text) return
   const widget = node.widgets?.find((widget) => widget.name === NAME) ?? reportWidget(node)
-  widget.element.value = text
+  widget.element.value = [output.text].flat().join("\n")
   const [width, height] = node.computeSize()
   node.setSize([Math.max(node.size[0], width), Math.max(node.size[1], height)])
+}
+
+// Where the page keeps a node's output: under "12", in a subgraph under "<its uuid>:12".
+function nodeAt(locator) {
+  const [id, subgraph] = locator.split(":").reverse()
+  const graph = subgraph ? app.rootGraph.subgraphs.get(subgraph) : app.rootGraph
+  return graph?.getNodeById(id)
 }
 
 app.registerExtension({
@@ -28,7 +36,14 @@ app.registerExtension({
     const before = nodeType.prototype.onExecuted
     nodeType.prototype.onExecuted = function (output) {
       before?.apply(this, arguments)
-      if (output?.text) show(this, [output.text].flat().join("\n"))
+      show(this, output)
+    }
+  },
+  // Another tab, an undo or a job of the history has made the nodes anew.
+  onNodeOutputsUpdated(outputs) {
+    for (const [locator, output] of Object.entries(outputs)) {
+      const node = nodeAt(locator)
+      if (node?.type?.startsWith("StoryMem")) show(node, output)
     }
   },
 })
