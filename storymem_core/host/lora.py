@@ -78,7 +78,7 @@ def named(name: str, scaling: Scaling = "auto") -> LoraFile:
     """The LoRA file of a name in models/loras; its report has that name, not this machine's path.
 
     Raises:
-        StoryMemError: there is no such file, or `lora.read` refuses it.
+        StoryMemError: there is no such file, or `lora.files.read` refuses it.
     """
     file = read(files.path("loras", name), scaling)
     return replace(file, report=replace(file.report, file=name))

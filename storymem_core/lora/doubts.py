@@ -43,4 +43,5 @@ def missing(expert: str | None = None) -> str:
         expert: "high" or "low"; None where it is not known.
     """
     model = f"the {expert}-noise model" if expert else "this model"
-    return f"no M2V LoRA on {model}, so it cannot read memory: load one with StoryMem M2V LoRA"
+    loaded = f"StoryMem M2V LoRA has loaded no LoRA on {model}"
+    return f"{loaded}: unless one is merged into it, it cannot read memory"

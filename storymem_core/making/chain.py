@@ -160,7 +160,7 @@ def loop(
     steps = [
         step(
             planned, {**widgets, **shared}, negative_prompt,
-            first=planned is shots[0], number=everywhere.index(planned.id) + 1,
+            first=planned is shots[0], number=len(given) + everywhere.index(planned.id) + 1,
         )
         for planned, widgets in zip(shots, own, strict=True)
     ]  # fmt: skip
@@ -304,7 +304,8 @@ def told(story: Story) -> str:
     """What there is to say of the newest shot: what is suspicious, its take, whether it was made."""
     newest = Project.there(story.folder).stored(story.keys[-1])
     stale = ", ".join(story.stale[-1])
-    how = "found stored" if story.reused[-1] else "made"
+    made = "frames kept, keyframes selected again" if newest.row.get("frames_of") else "made"
+    how = "found stored" if story.reused[-1] else made
     stays = [f"it stays as it is although these changed: {stale}; redo or unlock it in Story Project"]
     doubts = [f"warning: {doubt}" for doubt in newest.row.get("doubts", ())]
     return "\n".join([*doubts, f"{newest.id}: take {newest.take}, {how}", *(stays if stale else ())])

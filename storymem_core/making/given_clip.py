@@ -23,6 +23,7 @@ from ..keyframes.remember import as_bank, remember
 from ..memory.bank import MemoryBank
 from ..memory.frame import CROP
 from ..script.plan import ShotPlan
+from ..store import same_frames
 from ..store.project import Project, StoredMemory, Story, output_folder
 from ..store.takes import standing
 from .shot import Choice
@@ -87,9 +88,11 @@ def add_clip(
         log.info("the given clip is there already (%s)", found.shot.key[:12])
         return story.added(found.shot.key, True, found.stale, seen)
     with there.locked():
+        # Its frames are in its key: a copy that differs otherwise has them too. The next shot's join asks.
+        kept = same_frames.stored(there, made_of, seen, given=lambda bank: None)
         after = remember(seen, frames, choice.embedder, filter, shot=shot_id, limit=keyframes)
         row = {
-            **told_of(planned, seen, after),
+            **told_of(planned, seen, after, frames_of=None if kept is None else kept.frames_of),
             "fps": float(film.rate(fps)),
             "changed": list(there.changes(shot_id, made_of) or ()),
             "seconds": {},

@@ -290,11 +290,16 @@ def _with_frames_kept(
 ) -> Begun:
     """A shot that is not stored, once it is with the frames of another copy; as it was if there is none."""
     # A body may use all of the bank that it is given, so all of it must be the same, not the pictures alone.
-    copy = same_frames.stored(project, begun.made_of, begun.seen, given=lambda bank: bank)
+    copy = same_frames.stored(project, begun.made_of, begun.seen, given=_without_a_nameless_embedder)
     if copy is None:
         return begun
     stored = _stored(copy.all_frames(), begun, loop, making, project, before, copy.frames_of)
     return begun._replace(standing=Standing(stored), chosen_anew=True)
+
+
+def _without_a_nameless_embedder(bank: MemoryBank) -> MemoryBank:
+    """The bank; of an empty one no embedder has made anything yet."""
+    return bank if bank.frames or bank.aside else replace(bank, embedder="")
 
 
 def _start(planned: ShotPlan, before: StoredShot | None, loop: Loop, making: Making) -> np.ndarray | None:

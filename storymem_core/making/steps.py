@@ -33,7 +33,7 @@ class Step(NamedTuple):
     images: Mapping[str, str] = MappingProxyType({})
     """Each socket of the shot that an image of the host's input folder feeds -> its file."""
     number: int = 1
-    """The shot's place in the whole script, from 1."""
+    """The shot's place in the whole script behind the shots of `story`, from 1."""
     kept: str = ""
     """Why the shot stays as it is whatever the memory becomes, for people; "" if it does not."""
 

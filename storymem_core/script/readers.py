@@ -1,6 +1,6 @@
 """The three spellings of a script -> one raw story: plain dictionaries that nobody has checked yet.
 
-A reader knows the outer shape only (scenes, parallel lists; paragraphs are for `script_plain`); what a field
+A reader knows the outer shape only (scenes, parallel lists; paragraphs are for `plain`); what a field
 may hold is for `script.parse`. What does not fit goes into the `Defects` that the caller gives, so that all
 of it is told at once; only text that is meant to be JSON and is not is an error by itself.
 """

@@ -205,7 +205,7 @@ class Project:
                 at what rate it was made; a film of another rate then refuses it.
             frames: uint8 [F, H, W, 3], those that repeat the shot before included.
             seen: the bank that the shot saw.
-            keyframes: the frames that it gave: those that the bank took (`memory.Update.kept`).
+            keyframes: the frames that it gave: those that the bank took (`memory.bank.Update.kept`).
 
         Returns:
             The stored shot, read back. If the key is stored already, that shot stays.

@@ -54,7 +54,7 @@ class ShotState(NamedTuple):
         if self.stays:
             return f"kept, stale: {stale}" if stale else "kept"
         if surely_kept(self.standing.shot, self.standing.stale):
-            return f"stale: {stale}; the next run keeps its frames and selects its keyframes again"
+            return f"stale: {stale}; the next run selects its keyframes again, samples only if it sees others"
         return f"stale: {stale}; the next run makes it again" if stale else "made"
 
 

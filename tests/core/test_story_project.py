@@ -114,7 +114,7 @@ def test_an_edit_of_a_frame_that_a_take_did_not_give_keeps_nobody_from_looking(f
 
 def test_looking_tells_where_only_keyframes_are_chosen_anew(folder):
     run(folder, [{**one, "memory_edits": "pin 1:4"} for one in SHOTS])
-    anew = "stale: memory pins; the next run keeps its frames and selects its keyframes again"
+    anew = "stale: memory pins; the next run selects its keyframes again, samples only if it sees others"
     assert told(folder) == ["made", *[anew] * 3]
 
 

@@ -43,6 +43,16 @@ def test_another_clip_is_another_shot(tmp_path):
     assert other.shots()[0].row["changed"] == ["frames"]
 
 
+def test_a_clip_of_which_other_keyframes_are_wanted_is_still_what_the_next_shot_goes_on_from(tmp_path):
+    """The next shot's key has the clip's pixels, so it is found again, and its join has to be one."""
+    first = add(tmp_path, images(6))
+    loop = going_on(tmp_path, first)
+    clip = own_loop.keep(loop, first, own_loop.Making("body"), [images(9, seed=4)])
+    (other,) = add(tmp_path, images(6), keyframes=5).shots()
+    assert other.key != first.keys[0]
+    assert clip.repeats(other)
+
+
 def test_a_locked_clip_stays(tmp_path):
     story = add(tmp_path, images(6))
     project = Project.open(story.folder)

@@ -255,7 +255,8 @@ def test_memory_for_the_14b_without_its_lora_is_warned_of(parts, caplog, monkeyp
     call("StoryMemApplyMemory", **apply)
     call("StoryMemM2VSampler", **{**sampler, "memory": None})
     assert [text for text in caplog.messages if "M2V LoRA" in text] == [
-        "StoryMem: no M2V LoRA on this model, so it cannot read memory: load one with StoryMem M2V LoRA"
+        "StoryMem: StoryMem M2V LoRA has loaded no LoRA on this model: "
+        "unless one is merged into it, it cannot read memory"
     ]
     caplog.clear()
     call("StoryMemM2VSampler", **sampler)

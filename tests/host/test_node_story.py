@@ -409,8 +409,8 @@ def test_the_14b_without_an_m2v_lora_is_told_where_a_shot_sees_memory(parts, no_
     assert report(parts)[0].startswith("1. "), "the small models read memory with all their weights"
     monkeypatch.setattr(core("host.lora"), "A14B_WIDTH", 256)  # that of the small models
     none = (
-        "warning: no M2V LoRA on the {}-noise model, so it cannot read memory: "
-        "load one with StoryMem M2V LoRA"
+        "warning: StoryMem M2V LoRA has loaded no LoRA on the {}-noise model: "
+        "unless one is merged into it, it cannot read memory"
     )
     assert report(parts)[:2] == [none.format("high"), none.format("low")]
     assert report(with_loras(parts))[0].startswith("1. ")

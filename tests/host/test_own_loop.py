@@ -296,3 +296,16 @@ def test_a_shot_is_given_images_and_references_of_its_own(tmp_path, picture):
 def test_what_a_loop_of_ones_own_cannot_give_is_told_before_any_shot(tmp_path, own, message):
     with pytest.raises(StoryMemError, match=message):
         opened(tmp_path, script_of({"prompt": "A."}, {"prompt": "B.", **own}))
+
+
+class OtherPixels(Pixels):
+    name = "other pixels"
+
+
+def test_of_an_empty_memory_no_embedder_has_made_anything(tmp_path):
+    """So the first shot keeps its frames under another one; the next sees what that has embedded."""
+    loop = opened(tmp_path)
+    first = own_loop.keep(loop, loop.story, BODY, [images(5)])
+    other = replace(loop, choice=replace(loop.choice, embedder=OtherPixels()))
+    begun = own_loop.begin(other, other.story, BODY)
+    assert begun.chosen_anew and begun.standing.shot.frames_of == first.key
