@@ -311,7 +311,7 @@ MUTANTS = (
     Mutant(
         "a body skipped that is given another bank",
         "storymem_core/making/own_loop.py",
-        "given=lambda bank: bank)",
+        "given=_without_a_nameless_embedder)",
         "given=same_frames.pictures)",
         "tests/host/test_own_loop.py::test_a_body_that_is_given_another_bank_runs_again",
     ),

@@ -269,7 +269,7 @@ def test_warnings_name_what_does_not_fit():
 
 def test_a_missing_lora_is_named_by_its_expert():
     assert "has loaded no LoRA on the high-noise model" in missing("high")
-    assert missing().startswith("no M2V LoRA on this model, so")
+    assert "has loaded no LoRA on this model: unless one is merged" in missing()
 
 
 # What is no LoRA.
