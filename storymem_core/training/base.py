@@ -40,7 +40,27 @@ _WORTH_COMPILING = 500
 """Steps: compiling takes half a minute and makes a step on a CPU a quarter shorter."""
 
 
-class BaseStage:
+class ModelStage:
+    """What the stages that train the diffusion model share: unseen shots that measure and show it."""
+
+    def __init__(
+        self, name: str, model: nn.Module, latents: Latents, vae: Any, recipe: Recipe, span: Range, batch: int
+    ):
+        self.name, self.recipe, self.span, self.vae = name, recipe, span, vae
+        self.model, self.batch = model, batch
+        self.latents, self.unseen = split(latents)
+
+    def probe(self, model: nn.Module, step: int) -> dict[str, float]:
+        """See `probe.probe`."""
+        return probe(model, self.unseen, self.span.expert)
+
+    def sample(self, model: nn.Module, folder: Path, step: int) -> None:
+        """See `probe.films`."""
+        path = folder / f"step_{step:07}.webp"
+        films(model, self.vae, self.unseen, path, self.span, self.recipe.base.shift)
+
+
+class BaseStage(ModelStage):
     """The model, or one of its experts, as a stage of `loop.train`."""
 
     def __init__(
@@ -52,10 +72,8 @@ class BaseStage:
         recipe: Recipe,
         span: Range,
     ):
-        self.name, self.recipe, self.span, self.vae = name, recipe, span, vae
-        self.model = model
-        self.batch = (recipe.base.trunk if name == TRUNK else recipe.base.expert).batch
-        self.latents, self.unseen = split(latents)
+        schedule = recipe.base.trunk if name == TRUNK else recipe.base.expert
+        super().__init__(name, model, latents, vae, recipe, span, schedule.batch)
         self.identity: Mapping[str, Any] = {
             "dim": recipe.base.dim, "blocks": recipe.base.blocks, "ffn": recipe.base.ffn, "size": recipe.size,
             "stories": len(latents), "shift": recipe.base.shift, "drop_text": recipe.base.drop_text,
@@ -69,15 +87,6 @@ class BaseStage:
         mix = Mix({"m2v": 1 - base.first_frame, **given}, drop_text=base.drop_text)
         shots = self.latents.shots(self.batch, mix, generator)
         return {"loss": velocity_loss(model, shots, self.span, base.shift, generator)}
-
-    def probe(self, model: nn.Module, step: int) -> dict[str, float]:
-        """See `probe.probe`."""
-        return probe(model, self.unseen, self.span.expert)
-
-    def sample(self, model: nn.Module, folder: Path, step: int) -> None:
-        """See `probe.films`."""
-        path = folder / f"step_{step:07}.webp"
-        films(model, self.vae, self.unseen, path, self.span, self.recipe.base.shift)
 
 
 def train_base(

@@ -15,11 +15,10 @@ from torch import Tensor, nn
 
 from . import checkpoints
 from .adapter import with_adapter
-from .base import cached, load_expert, prepared, split
+from .base import ModelStage, cached, load_expert, prepared
 from .data import Latents, Mix
 from .loop import left, train
 from .objective import Range, ranges, velocity_loss
-from .probe import films, probe
 from .recipes import LoraRecipe, Recipe, Schedule
 from .vae import load_vae
 
@@ -32,7 +31,7 @@ _NO_IDENTITY = ("schedule", "second", "checkpointing")
 """Of a recipe: what a checkpoint need not share, or tells elsewhere."""
 
 
-class MemoryStage:
+class MemoryStage(ModelStage):
     """An expert that learns memory, as a stage of `loop.train`: `batch` shots a step."""
 
     def __init__(
@@ -46,9 +45,7 @@ class MemoryStage:
         name: str = LORA,
     ):
         lora = recipe.lora
-        self.name, self.recipe, self.span, self.vae = f"{name}-{span.expert}", recipe, span, vae
-        self.model, self.batch = model, batch
-        self.latents, self.unseen = split(latents)
+        super().__init__(f"{name}-{span.expert}", model, latents, vae, recipe, span, batch)
         told = {key: value for key, value in vars(lora).items() if key not in _NO_IDENTITY}
         self.identity: Mapping[str, Any] = {"size": recipe.size, "stories": len(latents), **told}
 
@@ -59,15 +56,6 @@ class MemoryStage:
         shift = self.recipe.base.shift
         error = velocity_loss(model, shots, self.span, shift, generator, on_memory=lora.loss_on_memory)
         return {"loss": error}
-
-    def probe(self, model: nn.Module, step: int) -> dict[str, float]:
-        """See `probe.probe`."""
-        return probe(model, self.unseen, self.span.expert)
-
-    def sample(self, model: nn.Module, folder: Path, step: int) -> None:
-        """See `probe.films`."""
-        path = folder / f"step_{step:07}.webp"
-        films(model, self.vae, self.unseen, path, self.span, self.recipe.base.shift)
 
 
 def train_lora(
