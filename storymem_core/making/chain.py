@@ -257,7 +257,6 @@ def add_shot(
             check_size_of(before, own.width, own.height)
         choice = Choice(embedder or embedders.default(), filter, keyframes)
         seen = as_bank(memory) if before is None else story.memory().load()
-        seen = seen.embedded_by(choice.embedder.name)
         if memory_edits:
             seen = story_edits.seen_by_next(seen, memory_edits, opened.given(story.keys))
         outline = opened.outline()

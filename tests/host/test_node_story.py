@@ -183,6 +183,8 @@ SWAPPED = [
 
 def test_a_shot_says_how_it_was_made_and_which_loras_do_not_fit(parts, monkeypatch):
     assert shot(parts, project="plain").ui["text"] == ("shot-1: take 1, made",)
+    again = shot(parts, project="plain", keyframes=1)
+    assert again.ui["text"] == ("shot-1: take 1, frames kept, keyframes selected again",)
     first, again = (shot(with_loras(parts, "low", "high")) for _ in range(2))
     assert first[0].shots()[0].row["doubts"] == SWAPPED
     told = "\n".join(f"warning: {doubt}" for doubt in SWAPPED)
@@ -602,6 +604,11 @@ def test_a_script_goes_on_with_a_given_clip(parts, output):
     assert not (output / "ignored").exists()
     outline = core("store.project").Project.open(output / "clip").outline()
     assert [shot["shot_id"] for shot in outline.shots] == [row["id"] for row in story["shots"]]
+
+
+def test_the_report_counts_the_shots_of_the_story_that_a_script_goes_on_with(parts, no_sampling):
+    """As memory_edits, the contact sheet and Story Project do."""
+    assert [line[:2] for line in report(parts, story=clip()[0])] == ["2.", "3.", "4."]
 
 
 def test_a_clip_of_another_size_is_told_before_anything_is_made(parts, no_sampling):
