@@ -220,8 +220,8 @@ TINY = Recipe(
         stories=1536,
     ),
     lora=LoraRecipe(
-        Schedule(steps=4800, batch=16, lr=1.5e-3),
-        second=Schedule(steps=1200, batch=16, lr=5e-4),
+        Schedule(steps=8000, batch=16, lr=1.5e-3),
+        second=Schedule(steps=1600, batch=16, lr=5e-4),
     ),
     full=Schedule(steps=4800, batch=16, lr=1.5e-3),
     scenes=MIDDLE,
