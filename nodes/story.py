@@ -134,8 +134,8 @@ def edits_input(
         multiline=True,
         default="",
         optional=True,
-        tooltip="Memory edits for the whole story, one per line: pin hero · drop 2:57 (frame 57 of shot 2) · cap 2. See "
-        f"Memory Edit. Only shots that {made_again}. A shot held by a chosen take, keep or lock stays as it is until redo "
+        tooltip="Memory edits for the whole story, one per line: pin hero · add 2:40 (frame 40 of shot 2) · drop 2:57 · "
+        f"cap 2. See Memory Edit. Only shots that {made_again}. A shot held by a chosen take, keep or lock stays as it is until redo "
         "or unlock in Story Project.",
     )
 

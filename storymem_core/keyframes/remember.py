@@ -21,7 +21,7 @@ from ..memory.references import REFERENCE
 from ..store.project import StoredMemory
 from .embedders import Embedder
 from .filter import Filter
-from .select import Selection, select
+from .select import Selection, select, with_added
 
 _BATCH = 16
 """Frames that are turned into floats at once: a shot of 81 frames would otherwise cost 400 MB."""
@@ -82,6 +82,7 @@ def remember(
     limit: int = 3,
     threshold: float | None = None,
     first: int = 0,
+    added: Sequence[int] = (),
 ) -> Remembered:
     """The memory after a shot: m_i = f(m_{i-1}, v_i) (StoryMem, arXiv 2512.19539).
 
@@ -93,6 +94,8 @@ def remember(
         limit: most keyframes of one shot.
         threshold: cosine similarity above which two frames count as the same; None: the embedder's.
         first: index of the first frame that may be kept; those before it repeat the shot before.
+        added: indices of frames that a person added: they are kept in any case, as the newest, and do not
+            count for the limit.
 
     Raises:
         StoryMemError: the bank was filled by another embedder, or `limit` or `threshold` is out of range.
@@ -108,6 +111,8 @@ def remember(
         threshold=threshold,
         min_score=0.0 if filter is None else filter.min_score,
     )
+    chosen = [index - first for index in added]
+    selection = with_added(selection, chosen)
     candidates = [
         MemoryFrame(
             pixels=own[keyframe.index],
@@ -118,7 +123,8 @@ def remember(
         )
         for keyframe in selection.kept
     ]
-    after = update(bank, candidates, threshold)
+    wanted = [i for i, keyframe in enumerate(selection.kept) if keyframe.index in chosen]
+    after = update(bank, candidates, threshold, wanted)
     remembered = Remembered(after.bank, after.kept, selection, after, first)
     for doubt in remembered.doubts:
         log.warning("shot %s: %s", shot, doubt)

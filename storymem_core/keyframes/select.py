@@ -8,7 +8,7 @@ similarity, so that what stays differs more and more. Unlike the release's, the 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -40,7 +40,7 @@ class Rejected:
 
 
 class Selection(NamedTuple):
-    kept: tuple[Keyframe, ...]
+    kept: tuple[Keyframe, ...]  # in order of time, and behind them those that `with_added` put there
     rejected: tuple[Rejected, ...]
     threshold: float  # the threshold reached: the start value if the limit never pressed
 
@@ -95,6 +95,20 @@ def select(
         tuple(row for row in rows if isinstance(row, Keyframe)),
         tuple(row for row in rows if isinstance(row, Rejected)),
         reached,
+    )
+
+
+def with_added(selection: Selection, indices: Sequence[int]) -> Selection:
+    """A selection with frames that a person chose: behind the others, as the newest, in the order given.
+
+    Args:
+        indices: those that are kept already, or that the shot does not have, change nothing.
+    """
+    rejected = {row.index: row for row in selection.rejected}
+    added = {i: Keyframe(i, rejected[i].score, rejected[i].similarity) for i in indices if i in rejected}
+    return selection._replace(
+        kept=(*selection.kept, *added.values()),
+        rejected=tuple(row for row in selection.rejected if row.index not in added),
     )
 
 

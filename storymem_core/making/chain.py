@@ -110,9 +110,8 @@ def loop(
     check_ids(given, ids)
     bank = as_bank(memory) if story is None or before is None else story.memory().load()
     everywhere = [shot.id for shot in whole.shots]
-    memory_edits = story_edits.for_story(
-        memory_edits, [*(told["shot_id"] for told in given), *everywhere], bank
-    )
+    ids_of_story = [*(told["shot_id"] for told in given), *everywhere]
+    memory_edits = story_edits.for_story(memory_edits, ids_of_story, bank)
     bank = story_edits.seen_by_next(bank, memory_edits, {})
     shots = plan(
         script,
@@ -123,8 +122,12 @@ def loop(
         references=len(bank.frames),
         start_given=start_frames is not None or before is not None,
     )
-    needed = of_shots(script, bank, keyframes)
-    shots = tuple(replace(planned, references=names) for planned, names in zip(shots, needed, strict=True))
+    added = [story_edits.added(memory_edits, ids_of_story, id) for id in ids]
+    needed = of_shots(script, bank, [keyframes + len(numbers) for numbers in added])
+    shots = tuple(
+        replace(planned, references=names, added=numbers)
+        for planned, names, numbers in zip(shots, needed, added, strict=True)
+    )
     if before is not None:
         check_size_of(before, settings["width"], settings["height"])
     elif not shots[0].cut:
@@ -249,7 +252,8 @@ def add_shot(
         opened = Project.open(output_folder(root, project)) if story is None else Project.there(story.folder)
         story = Story(str(opened.folder)) if story is None else story
         own = Settings(**settings)
-        check_ids(asked_before(story), [shot_id])
+        told_before = asked_before(story)
+        check_ids(told_before, [shot_id])
         # Wired from the same shot as the story, its memory is nothing new.
         other = None if story.keys and memory == story.memory() else memory
         before = last_shot(story, memory=other, start_frames=start_frames)
@@ -284,6 +288,9 @@ def add_shot(
             end_image=digest(images.end),
             lora=from_widgets(extra_lora_high, extra_lora_low, extra_lora_strength),
             lora_strength=lora_strength,
+            added=story_edits.added(
+                memory_edits, [*(told["shot_id"] for told in told_before), shot_id], shot_id
+            ),
         )
         models = with_loras(Models(high_noise_model, low_noise_model, vae, clip), planned)
         with opened.locked():

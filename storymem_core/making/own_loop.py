@@ -164,14 +164,17 @@ def opened(
     given, ids = asked(story), [shot.id for shot in shots]
     check_ids(given, ids)
     memory_edits = story_edits.for_story(memory_edits, [*(told["shot_id"] for told in given), *ids], known)
-    needed = of_shots(script, story_edits.seen_by_next(known, memory_edits, {}), keyframes)
+    added = [story_edits.added(memory_edits, ids, id) for id in ids]
+    new = [keyframes + len(numbers) for numbers in added]
+    needed = of_shots(script, story_edits.seen_by_next(known, memory_edits, {}), new)
     whole = [
         replace(
             shot,
             references=names,
+            added=numbers,
             negative_prompt=negative_prompt if shot.negative_prompt is None else shot.negative_prompt,
         )
-        for shot, names in zip(shots, needed, strict=True)
+        for shot, names, numbers in zip(shots, needed, added, strict=True)
     ]
     for number, shot in enumerate(whole, 1):
         with at_node(f"StoryMemStoryLoopOpen, shot {number} ({shot.id})"):
@@ -219,15 +222,24 @@ def _asked(shot: ShotPlan) -> dict[str, Any]:
 
 
 def check_film(loop: Loop, making: Making, fps: float, crossfade: int) -> None:
-    """Refuse a rate or cross-fade with which the shots cannot be a film, before any of them is made."""
+    """Refuse a rate or cross-fade with which the shots cannot be a film, and frames added to the memory that
+    they will not have, before any of them is made."""
     step = making.interpolation
-    planned = [(shot.id, (shot.frames - 1) * step + 1, _repeated(loop, shot, step)) for shot in loop.shots]
+    planned = [(shot.id, _given_back(shot, step), _repeated(loop, shot, step)) for shot in loop.shots]
+    for shot in loop.shots:
+        own = range(_repeated(loop, shot, step), _given_back(shot, step))
+        story_edits.check_added(shot.id, shot.added, own, loop.bank)
     film.check_plan(earlier(loop.story), planned, fps=fps, crossfade=crossfade)
 
 
 def _repeated(loop: Loop, shot: ShotPlan, step: int) -> int:
     """How many of the body's frames repeat the shot before."""
     return 0 if shot.cut else (loop.overlap - 1) * step + 1
+
+
+def _given_back(shot: ShotPlan, step: int) -> int:
+    """How many frames of a shot the body gives."""
+    return (shot.frames - 1) * step + 1
 
 
 def stored_before(loop: Loop, making: Making) -> Story:
@@ -385,7 +397,7 @@ def _stored(
     choice, follows = loop.choice, None if before is None else before.frames_of
     after = remember(
         begun.memory, frames, choice.embedder, choice.filter,
-        shot=begun.plan.id, limit=choice.limit, first=begun.plan.dropped,
+        shot=begun.plan.id, limit=choice.limit, first=begun.plan.dropped, added=begun.plan.added,
     )  # fmt: skip
     row = {
         **told_of(replace(begun.plan, frames=len(frames)), begun.seen, after, follows, frames_of),

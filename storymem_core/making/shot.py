@@ -30,6 +30,7 @@ from ..keyframes.filter import Filter
 from ..keyframes.remember import remember
 from ..memory.bank import MemoryBank
 from ..memory.references import picked, seen_by
+from ..memory.story_edits import check_added
 from ..models.wan_shapes import I2V_CHANNELS, T2V_CHANNELS
 from ..script.plan import ShotPlan
 from ..store import same_frames
@@ -138,7 +139,7 @@ def make(
     with watch("keyframes"):
         after = remember(
             memory, frames, choice.embedder, choice.filter,
-            shot=plan.id, limit=choice.limit, first=plan.dropped,
+            shot=plan.id, limit=choice.limit, first=plan.dropped, added=plan.added,
         )  # fmt: skip
     row = {
         **told_of(plan, seen, after, follows, None if kept is None else kept.frames_of),
@@ -157,11 +158,13 @@ def check(plan: ShotPlan, models: Models, settings: Settings, choice: Choice, me
 
     Raises:
         StoryMemError: another VAE or model, a length that cannot be, a bank of another embedder or without a
-            reference that the shot needs, steps that the sampler cannot share between two experts.
+            reference that the shot needs, added frames that it will not have, steps that the sampler cannot
+            share between two experts.
     """
     check_vae(models.vae)
     check_start(plan.given, plan.frames, plan.end_image is not None)
     memory.embedded_by(choice.embedder.name)
+    check_added(plan.id, plan.added, plan.own, memory)
     picked(memory, plan.references)
     channels, pair = (T2V_CHANNELS, "t2v") if plan.mode == "t2v" else (I2V_CHANNELS, "i2v")
     for model in (models.high, models.low):

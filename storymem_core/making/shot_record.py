@@ -20,12 +20,15 @@ if TYPE_CHECKING:
     from .shot import Choice
     from .shot_images import Given
 
+ADDED = "added keyframes"
+
 OWN: Mapping[str, Any] = {
     "references": as_text(None),
     "start image": None,
     "end image": None,
     "lora strength": 1.0,
     **{name.replace("_", " "): value for name, value in as_widgets(None).items()},
+    ADDED: [],
 }
 """What a shot may have of its own -> what it is where a shot has not. That is left out of its key, so that
 shots which were stored before it could be had are found again."""
@@ -45,6 +48,7 @@ def of_the_story(plan: ShotPlan, choice: Choice, memory: MemoryBank, images: Giv
         "end image": end,
         "lora strength": float(plan.lora_strength),
         **{name.replace("_", " "): value for name, value in as_widgets(plan.lora).items()},
+        ADDED: list(plan.added),
     }
     return {
         "shot": plan.id,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -120,7 +120,9 @@ class Update(NamedTuple):
     rejected: tuple[RejectedFrame, ...]
 
 
-def update(bank: MemoryBank, frames: Sequence[MemoryFrame], threshold: float) -> Update:
+def update(
+    bank: MemoryBank, frames: Sequence[MemoryFrame], threshold: float, wanted: Collection[int] = ()
+) -> Update:
     """The bank after a shot: m_i = f(m_{i-1}, v_i). Of the window the oldest leave that are not pinned.
 
     Args:
@@ -128,6 +130,7 @@ def update(bank: MemoryBank, frames: Sequence[MemoryFrame], threshold: float) ->
         frames: the shot's keyframes in order of time; they are not compared with each other.
         threshold: a frame with a cosine ABOVE it to any frame of `bank` is rejected: the embedder's own
             threshold, not the one that the keyframe scan came down to.
+        wanted: indices of `frames` that a person chose: they are added however similar they are.
     """
     _same_embedder((*bank.frames, *frames), bank.embedder)
     if not math.isfinite(threshold):
@@ -135,7 +138,7 @@ def update(bank: MemoryBank, frames: Sequence[MemoryFrame], threshold: float) ->
             "threshold must be a number", value=threshold, remedy="Use the embedder's own threshold."
         )
     nearest = [likeness(frame, bank.frames) for frame in frames]
-    fresh = [i for i, near in enumerate(nearest) if near is None or near <= threshold]
+    fresh = [i for i, near in enumerate(nearest) if i in wanted or near is None or near <= threshold]
     everything = (*bank.frames, *(frames[i] for i in fresh))
     too_many = max(0, len(everything) - bank.capacity)
     window = [place for place in range(bank.sink, len(everything)) if not everything[place].pinned]

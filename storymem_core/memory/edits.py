@@ -9,6 +9,10 @@ Edits are also written as text, a line each, with commas between frames:
     move 5, 6 to 1            these stand first, in this order
     cap 2                     at most two frames of any shot; its later ones leave
 
+In a whole story (story_edits.py) there is one more, which the bank itself cannot do, so here it is refused:
+
+    add 2:40                  frame 40 of shot 2 enters the memory, though it was not selected
+
 A frame is named by its number on the memory's picture (the frames that are set aside are counted on), by its
 shot and its number there (shot-3:42), or, with all others of that name, by shot or reference alone (hero).
 """
@@ -26,7 +30,8 @@ from .bank import MemoryBank
 from .frame import MemoryFrame, Origin
 from .references import REFERENCE
 
-_FRAMES = re.compile(r"(pin|unpin|drop|restore)\s+([^,\s].*)", re.IGNORECASE)
+ADD = "add"
+_FRAMES = re.compile(r"(pin|unpin|drop|restore|add)\s+([^,\s].*)", re.IGNORECASE)
 _MOVE = re.compile(r"(move)\s+([^,\s].*?)\s+to\s+(\d+)", re.IGNORECASE)
 _CAP = re.compile(r"(cap)\s+(\d+)", re.IGNORECASE)
 
@@ -156,10 +161,18 @@ def edited(bank: MemoryBank, edits: Sequence[Edit], *, standing: bool = False) -
             over, and a number is the id of a shot. Otherwise they must be there.
 
     Raises:
-        StoryMemError: a frame that is not there; what an edit itself refuses.
+        StoryMemError: a frame that is not there; an `add` of no story; what an edit itself refuses.
     """
     numbered = (*bank.frames, *bank.aside)
     for edit in edits:
+        if edit.action == ADD:
+            if not standing:
+                raise StoryMemError(
+                    "a memory holds none of its shots' other frames, so they cannot be added to it here",
+                    value=str(edit),
+                    remedy="Write this line into `memory_edits` of Story Loop or Story Shot.",
+                )
+            continue
         names = _found(bank, numbered, edit, standing)
         if names or edit.action == "cap":
             bank = _ACTIONS[edit.action](bank, names, edit.number)
@@ -206,7 +219,7 @@ def _edit(line: str) -> Edit:
             "this line is not a memory edit",
             value=line,
             remedy="Write pin, unpin, drop or restore and frames separated by commas (pin hero, shot-3:42), "
-            "move 5 to 1, or cap 2; one edit per line.",
+            "move 5 to 1, or cap 2; in a story also add 2:40; one edit per line.",
         )
     return Edit(action.lower(), tuple(name.strip() for name in frames.split(",") if name.strip()), number)
 

@@ -112,14 +112,14 @@ def seen_by(bank: MemoryBank, names: Sequence[str] | None) -> MemoryBank:
     return replace(bank, frames=frames, sink=bank.sink - left_out)
 
 
-def of_shots(script: Script, bank: MemoryBank, keyframes: int) -> list[tuple[str, ...] | None]:
+def of_shots(script: Script, bank: MemoryBank, new: Sequence[int]) -> list[tuple[str, ...] | None]:
     """The references that each shot of a script sees, by name; None where it sees all.
 
     A shot that names none of its own sees those of the cast that it mentions, and all that are nobody's.
 
     Args:
         bank: the memory before the first shot.
-        keyframes: most new frames that a shot gives to it.
+        new: most new frames that each shot gives to it.
 
     Raises:
         StoryMemError: a shot or the cast names a reference that the bank has not, or one that may have slid
@@ -131,7 +131,7 @@ def of_shots(script: Script, bank: MemoryBank, keyframes: int) -> list[tuple[str
     needed = []
     for number, shot in enumerate(script.shots):
         with at_node(f"shot {number + 1} ({shot.id})"):
-            needed.append(_needed(script, shot, bank, number * keyframes))
+            needed.append(_needed(script, shot, bank, sum(new[:number])))
     return needed
 
 

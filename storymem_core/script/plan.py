@@ -46,11 +46,18 @@ class ShotPlan:
     """One LoRA more."""
     lora_strength: float = 1.0
     """Of the M2V LoRA, times its loader's."""
+    added: tuple[int, ...] = ()
+    """Those of its frames that a person added to the memory (`add 2:40`), in their order."""
 
     @property
     def given(self) -> int:
         """Frames at its start that are given: repeated ones, or its own start image."""
         return self.dropped or int(self.start_image is not None)
+
+    @property
+    def own(self) -> range:
+        """The numbers of those of its frames that do not repeat the shot before."""
+        return range(self.dropped, self.frames)
 
 
 def plan(

@@ -22,6 +22,7 @@ CHOOSING = frozenset(
         "embedder's threshold",
         "filter",
         "keyframe limit",
+        "added keyframes",
     }
 )
 """Names of what chooses a shot's keyframes."""

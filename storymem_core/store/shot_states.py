@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from ..disk import read_json
 from ..errors import StoryMemError
 from ..frames.counts import dropped
-from ..making.shot_record import OWN
+from ..making.shot_record import ADDED, OWN
 from ..memory import story_edits
 from ..memory.bank import MEMORY, account
 from ..script.script import take_seed
@@ -150,6 +150,8 @@ def _changed(copy: StoredShot, asked: Mapping[str, Any]) -> tuple[str, ...]:
     told = {_KEYS.get(name, name.replace("_", " ")): value for name, value in asked.items()}
     if "seed" in told:
         told["seed"] = take_seed(told["seed"], copy.take)
+    if "memory_edits" in asked:
+        told[ADDED] = list(story_edits.added(asked["memory_edits"], (copy.id,), copy.id))
     made_of = {**OWN, **copy.made_of}
     names = [name for name in made_of if name in told]
     changed = differences({name: made_of[name] for name in names}, {name: told[name] for name in names})

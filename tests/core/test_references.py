@@ -123,29 +123,29 @@ def with_own(prompt, names):
 
 def test_references_of_the_cast_stay_away_where_nobody_mentions_them():
     told = script("Mira waits.", "A lake.", "[as written] A lake.")
-    assert of_shots(told, cast(), 3) == [None, ("castle",), None]
+    assert of_shots(told, cast(), [3] * 3) == [None, ("castle",), None]
     own = replace(told, shots=(with_own("Mira waits.", ("castle",)), with_own("A lake.", ())))
-    assert of_shots(own, cast(), 3) == [("castle",), ()]
-    assert of_shots(script("A lake.", cast=""), MemoryBank(), 3) == [None]
+    assert of_shots(own, cast(), [3] * 2) == [("castle",), ()]
+    assert of_shots(script("A lake.", cast=""), MemoryBank(), [3]) == [None]
 
 
 def test_references_that_are_not_there_are_told_before_any_shot():
     with pytest.raises(StoryMemError, match=r"cast, 'Mira'.*no reference with this name.*'heroine'"):
-        of_shots(script("A lake.", cast="@Mira [heroine]: a girl"), cast(), 3)
+        of_shots(script("A lake.", cast="@Mira [heroine]: a girl"), cast(), [3])
     own = replace(script("A lake."), shots=(with_own("A lake.", ("dog",)),))
     with pytest.raises(StoryMemError, match=r"shot 1 \(shot-\w+\).*no reference.*'dog'"):
-        of_shots(own, cast(), 3)
+        of_shots(own, cast(), [3])
 
 
 def test_a_reference_that_may_slide_out_is_refused():
     bank = replace(cast(), sink=0, capacity=6)
     shots = (with_own("A.", ("hero",)), with_own("B.", ("castle",)), with_own("C.", ("castle",)))
     own = replace(script("A."), shots=shots)
-    assert of_shots(own, bank, 1) == [("hero",), ("castle",), ("castle",)]
+    assert of_shots(own, bank, [1] * 3) == [("hero",), ("castle",), ("castle",)]
     with pytest.raises(StoryMemError, match=r"shot 3 .*may have slid out.*'castle'.*Pin it"):
-        of_shots(own, bank, 2)
+        of_shots(own, bank, [1, 3, 1])
     pinned = replace(bank, frames=(*bank.frames[:2], replace(bank.frames[2], pinned=True), *bank.frames[3:]))
-    assert of_shots(own, pinned, 2)
+    assert of_shots(own, pinned, [1, 3, 1])
 
 
 def test_no_reference_of_the_cast_is_missed_when_a_later_shot_is_made():
@@ -154,6 +154,6 @@ def test_no_reference_of_the_cast_is_missed_when_a_later_shot_is_made():
     bank = with_references(MemoryBank(), images, Brightness(), ["Mira", "Tom", "sea", "Zoe", "castle"])
     people = "@Mira [Mira]: a girl\n@Tom [Tom]: a boy\n@Zoe [Zoe]: a crow"
     told = script(*["Mira waits."] * 4, cast=people)
-    assert of_shots(told, bank, 3) == [*[("Mira", "sea", "castle")] * 3, ("Mira", "sea")]
+    assert of_shots(told, bank, [3] * 4) == [*[("Mira", "sea", "castle")] * 3, ("Mira", "sea")]
     with pytest.raises(StoryMemError, match=r"shot 4 .*may have slid out.*'Zoe'"):
-        of_shots(script(*["Mira waits."] * 3, "Zoe waits.", cast=people), bank, 3)
+        of_shots(script(*["Mira waits."] * 3, "Zoe waits.", cast=people), bank, [3] * 4)

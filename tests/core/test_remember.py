@@ -57,6 +57,32 @@ def test_a_frame_that_the_memory_holds_is_left_out():
     assert "frame 1: similar to memory (1.000)" in after.report
 
 
+def test_a_frame_that_a_person_adds_enters_in_any_case():
+    """However alike it is, whatever the filter says, beside the limit, as the newest."""
+    frames = noise(1, 7)
+    before = remember(MemoryBank(), frames[3:4], Pixels(), None, shot="a").bank
+    plain = remember(before, frames, Pixels(), None, shot="b", limit=1, first=1)
+    assert [frame.origin.frame for frame in plain.kept] == [1]
+    with_two = remember(before, frames, Pixels(), None, shot="b", limit=1, first=1, added=(3, 2))
+    assert [frame.origin.frame for frame in with_two.bank.frames] == [0, 1, 3, 2]
+    assert np.array_equal(with_two.kept[1].pixels, frames[3])
+    assert [line for line in with_two.report.splitlines() if "kept" in line and "last" not in line] == [
+        "frame 1: kept", "frame 3: kept", "frame 2: kept",
+    ]  # fmt: skip
+    assert len(with_two.report.splitlines()) == 6
+    dark = remember(MemoryBank(), frames, Pixels(), Filter(Brightness(), 0.9), shot="b", added=(4,))
+    assert ([frame.origin.frame for frame in dark.kept], dark.doubts) == ([4], ())
+    assert dark.kept[0].score == dark.selection.kept[0].score < 0.9
+
+
+def test_an_added_frame_that_was_selected_is_not_moved_and_stays_though_the_memory_has_its_like():
+    frames = noise(1, 3)
+    once = remember(MemoryBank(), frames, Pixels(), None, shot="a", added=(1, 9))
+    assert [frame.origin.frame for frame in once.kept] == [0, 1, 2], "frame 9 is not there"
+    again = remember(once.bank, frames, Pixels(), None, shot="b", added=(1,))
+    assert [(frame.origin.shot, frame.origin.frame) for frame in again.kept] == [("b", 1)]
+
+
 def test_the_filter_keeps_frames_out():
     frames = noise(1, 4)
     frames[[0, 2]] //= 3

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from stories import noise, remembered
 
 from storymem_core.errors import StoryMemError
 from storymem_core.memory.bank import MemoryBank
-from storymem_core.memory.story_edits import for_story, seen_by_next
+from storymem_core.memory.edits import edited, parse
+from storymem_core.memory.story_edits import added, check_added, for_story, seen_by_next
 
 SHOTS = ("shot-ab", "shot-cd", "7")
 GIVEN = {"shot-ab": (0, 12), "shot-cd": (4,)}
@@ -70,3 +73,57 @@ def test_a_frame_that_its_shot_did_not_give_is_refused():
     with pytest.raises(StoryMemError, match=says):
         seen_by_next(memory(), "drop 1:13", GIVEN)
     assert seen_by_next(memory(), "drop 3:13", GIVEN) == memory(), "shot 3 is still to come"
+
+
+def test_frames_are_added_to_the_shots_that_they_are_of():
+    text = for_story("add 1:12, 2:4\ndrop 2:4\nADD shot-1:3, 1:12\nadd 3:5", SHOTS, memory())
+    assert text == "add shot-ab:12, shot-cd:4\ndrop shot-cd:4\nadd shot-ab:3, shot-ab:12\nadd @7:5"
+    assert [added(text, SHOTS, shot) for shot in SHOTS] == [(12, 3), (4,), (5,)]
+    assert [added(text, SHOTS[: n + 1], shot) for n, shot in enumerate(SHOTS)] == [(12, 3), (4,), (5,)]
+    assert added("add 2:40", ("shot-1", "shot-2"), "shot-2") == (40,), "as it is written into a Story Shot"
+    assert seen_by_next(memory(), "add 1:12, 2:4, 3:5", GIVEN) == memory(), "its shot has done it"
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (
+            "add hero",
+            r"only a frame of a shot can be added .*'add hero'\)\. Name shot and frame, such as add 2:40",
+        ),
+        ("add shot-2", "only a frame of a shot can be added"),
+        ("add 1:0, 2", "a number alone"),
+        (
+            "add hero:0",
+            r"a frame of a shot that this story does not have \(got 'add hero:0'\)\. It has 3 shots",
+        ),
+        ("add 4:0", "of a shot that this story does not have"),
+    ],
+)
+def test_an_add_of_no_frame_is_refused(line, says):
+    with pytest.raises(StoryMemError, match=says):
+        for_story(line, SHOTS, memory())
+
+
+def test_an_added_frame_must_be_the_shots_own_and_have_room():
+    check_added("a", (5, 80), range(5, 81), memory())
+    for frame in (4, 81):
+        with pytest.raises(StoryMemError, match=rf"'a' does not have .*'add a:{frame}'\)\. .* are 5 to 80"):
+            check_added("a", (5, frame), range(5, 81), memory())
+    pinned = replace(memory().frames[3], pinned=True)
+    bank = MemoryBank((*memory().frames[:3], pinned), sink=2, capacity=5)
+    check_added("a", (0, 1), range(9), bank)
+    with pytest.raises(StoryMemError, match=r"more frames of shot 'a' than .* \(got 3\)\. Add at most 2"):
+        check_added("a", (0, 1, 2), range(9), bank)
+
+
+def test_an_add_that_a_shot_did_not_do_is_told_with_its_reason():
+    with pytest.raises(StoryMemError, match=r"'shot-ab' added no frame 3 .* unlock it in Story Project"):
+        seen_by_next(memory(), "add 1:3", GIVEN)
+
+
+def test_a_bank_of_no_story_has_nothing_to_add():
+    with pytest.raises(
+        StoryMemError, match=r"cannot be added .*'add 2:4'\)\. .*`memory_edits` of Story Loop"
+    ):
+        edited(memory(), parse("add 2:4"))

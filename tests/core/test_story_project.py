@@ -118,6 +118,12 @@ def test_looking_tells_where_only_keyframes_are_chosen_anew(folder):
     assert told(folder) == ["made", *[anew] * 3]
 
 
+def test_looking_knows_which_frames_were_added_to_a_shot(folder):
+    run(folder, [{**one, "memory_edits": "add lake:2"} for one in SHOTS])
+    anew = "stale: added keyframes; the next run selects its keyframes again, samples only if it sees others"
+    assert told(folder) == ["made", "made", anew, "stale: memory; the next run makes it again"]
+
+
 def test_what_comes_after_a_kept_shot_remembers_the_story_as_it_is_now(folder):
     """The kept shot saw the first take; the story has another, and a new shot sees that one."""
     run(folder)

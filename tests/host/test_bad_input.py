@@ -137,6 +137,7 @@ def test_a_film_that_cannot_be_stitched(parts, change, says):
     [
         ("keep 3", "not a memory edit", "keep 3"),
         ("pin 2", "a number alone would mean a different frame", "2"),
+        ("add hero", "only a frame of a shot can be added", "add hero"),
     ],
 )
 def test_edits_of_a_storys_memory_that_are_none(parts, node, line, says, value):

@@ -544,6 +544,31 @@ def test_an_edit_of_the_memory_remakes_the_shots_that_see_it(parts, output):
     assert [row["key"] for row in rows()] == [row["key"] for row in before], "taken back, all is as it was"
 
 
+def test_a_frame_that_a_person_adds_is_seen_by_the_next_shots_and_its_own_is_not_sampled(
+    parts, output, caplog
+):
+    def rows(**change):
+        run_expansion(*loop(parts, **change))
+        return json.loads((output / "Ink/story.json").read_text())["shots"]
+
+    before = rows(keyframes=1)
+    after = rows(keyframes=1, memory_edits="add 1:3")
+    assert [row["frames_of"] for row in after] == [before[0]["key"], None, None]
+    assert after[0]["changed"] == ["added keyframes"]
+    assert [frame["frame"] for frame in after[0]["keyframes"]] == [0, 3]
+    assert (before[0]["id"], 3) in [(memory["shot"], memory["frame"]) for memory in after[1]["memory"]]
+    assert [row["key"] for row in rows(keyframes=1)] == [row["key"] for row in before]
+
+
+def test_a_story_shot_adds_frames_of_its_own(parts):
+    story, memory = shot(parts, keyframes=1, memory_edits="add 1:2").values
+    assert [frame.origin.frame for frame in memory.load().frames] == [0, 2]
+    with pytest.raises(ValueError, match=r"Its own frames are 0 to 4"):
+        shot(parts, memory_edits="add 1:5")
+    with pytest.raises(ValueError, match=r"'shot-1' added no frame 3 to the memory.*It added: 0, 2"):
+        shot(parts, prompt="a hare", story=story, memory_edits="add 1:3")
+
+
 def test_an_edit_of_a_frame_that_a_shot_did_not_give_is_refused(parts):
     says = r"StoryMemShot, shot 2 .*added no frame 77 to the memory .*It added: 0"
     with pytest.raises(ValueError, match=says):

@@ -192,6 +192,21 @@ def test_edits_of_the_memory_hold_for_every_shot(tmp_path):
     assert [state.standing.stale for state in look(there)] == [(), stale, stale]
 
 
+def test_frames_that_a_person_adds_are_counted_as_the_body_gives_them(tmp_path):
+    """Of three frames a body makes nine; the second shot repeats one of them."""
+    body = Making("body", interpolation=2)
+    loop = opened(tmp_path, memory_edits="add 1:7, 2:8")
+    own_loop.check_film(loop, body, 16.0, 0)
+    shots = run(loop, body, frames=9).shots()
+    for shot, number in zip(shots, (7, 8), strict=False):
+        assert shot.keyframes().frames[-1].origin.frame == shot.row["added"][0] == number
+    assert [shot.made_of.get("added keyframes") for shot in shots] == [[7], [8], None]
+    assert [state.told for state in look(Project.open(tmp_path / "ink"))] == ["made"] * 3
+    for edits, own in (("add 1:9", "0 to 8"), ("add 2:0", "1 to 8")):
+        with pytest.raises(StoryMemError, match=f"does not have .*Its own frames are {own}"):
+            own_loop.check_film(opened(tmp_path, memory_edits=edits), body, 16.0, 0)
+
+
 def test_a_reference_that_the_edits_pin_does_not_slide_out(tmp_path):
     bank = with_references(MemoryBank(sink=0, capacity=2), [torch.full((16, 16, 3), 0.2)], Pixels(), ["hero"])
     needs = script_of({"prompt": "A."}, {"prompt": "B.", "references": ["hero"]})
