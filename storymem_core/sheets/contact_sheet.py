@@ -41,11 +41,11 @@ LOOK = 1
 _PROMPT_LINES, _HIGHEST = 12, 30_000
 _TALLEST_FRAME, _TALLEST_MEMORY, _MEMORY_COLUMNS = 196, 132, 10
 _MODES = {
-    "t2v": ("cut, from text alone", "#6b4fa0"),
+    "t2v": ("cut, from text only", "#6b4fa0"),
     "m2v": ("cut", "#2f6db3"),
-    "i2v": ("cut, from an image of its own", "#2f6db3"),
-    "mi2v": ("goes on from the last frame", "#2d7d5f"),
-    "mm2v": ("goes on in motion", "#a35a1f"),
+    "i2v": ("cut, from its own start image", "#2f6db3"),
+    "mi2v": ("continues from the last frame", "#2d7d5f"),
+    "mm2v": ("continues the motion", "#a35a1f"),
     "given": ("a given clip", "#4a4a52"),
 }
 
@@ -114,7 +114,7 @@ def draw(
         _counted(len({shot.row.get("scene") for shot in shots}), "scene"),
         _counted(len(shots), "shot"),
         f"{info.seconds:.1f} seconds",
-        f"{info.frames} frames at {float(fps):g} a second",
+        f"{info.frames} frames at {float(fps):g} fps",
         f"{info.size[0]} x {info.size[1]}",
     )
     letters.title.draw(canvas, (MARGIN, 40), letters.title.fit(title or "Untitled", INNER), INK)
@@ -177,14 +177,14 @@ class _Row:
             letters.body.draw(canvas, (left, below), line, INK)
             below += 26
         repeated = f", {self.shot.dropped} repeated" if self.shot.dropped else ""
-        for line in (f"{self.shot.count} frames made{repeated}", f"seed {row.get('seed', '')}"):
+        for line in (f"{self.shot.count} frames{repeated}", f"seed {row.get('seed', '')}"):
             letters.small.draw(canvas, (left, below + 12), line, FAINT)
             below += 22
         x = left + TEXT + GUTTER
         self.frames.draw(sheet, canvas, x, y)
         y += self.frames.height
         seen = len(self.memory.pictures)
-        told = f"saw {_counted(seen, 'frame')} of memory" if seen else "saw no memory"
+        told = f"saw {_counted(seen, 'memory frame')}" if seen else "saw no memory"
         letters.small.draw(canvas, (x, y + 6), told, SOFT)
         self.memory.draw(sheet, canvas, x, y + 34)
 

@@ -69,7 +69,7 @@ def draw(bank: MemoryBank, shots: Sequence[str] = ()) -> Image:
     y = _draw(seen, sheet, canvas, HEADER)
     if aside:
         canvas.line((MARGIN, y, MARGIN + INNER, y), fill=LINE, width=2)
-        letters.line.draw(canvas, (MARGIN, y + 18), "Set aside: unseen, but it can be restored", SOFT)
+        letters.line.draw(canvas, (MARGIN, y + 18), "Set aside: not seen by any shot, can be restored", SOFT)
         _draw(aside, sheet, canvas, y + _ASIDE)
     return sheet
 
@@ -142,7 +142,7 @@ def _facts(bank: MemoryBank) -> str:
         f"{len(bank.frames)} of {bank.capacity} frames, oldest first",
         f"the first {bank.sink} are the sink" if bank.sink else "no sink",
         f"{pinned} pinned" if pinned else "",
-        f"likeness by {bank.embedder}" if bank.embedder else "",
+        f"similarity by {bank.embedder}" if bank.embedder else "",
     ]
     return "   ·   ".join(fact for fact in facts if fact)
 
@@ -172,4 +172,4 @@ def _most_like(bank: MemoryBank, place: int) -> str:
         if other != place
     }
     most = max(cosines, key=lambda number: cosines[number] or 0.0, default=None)
-    return "" if most is None else f"like number {most}: {cosines[most]:.2f}"
+    return "" if most is None else f"similar to {most}: {cosines[most]:.2f}"

@@ -89,11 +89,11 @@ def test_prompt_title_and_numbers_are_drawn(project, monkeypatch):
     contact_sheet.draw(shots, title="The Lantern", crossfade=0)
     text = "\n".join(written)
     assert written[0] == "The Lantern"
-    assert "2 scenes   ·   2 shots   ·   0.8 seconds   ·   13 frames at 16 a second   ·   64 x 64" in text
+    assert "2 scenes   ·   2 shots   ·   0.8 seconds   ·   13 frames at 16 fps   ·   64 x 64" in text
     assert PROMPTS[2] in " ".join(written) and f"seed {2**62}" in text
-    assert "goes on in motion" in text and "9 frames made, 5 repeated" in text
-    assert "saw no memory" in text and "saw 5 frames of memory" in text
-    captions = written[written.index("saw 5 frames of memory") + 1 :]
+    assert "continues the motion" in text and "9 frames, 5 repeated" in text
+    assert "saw no memory" in text and "saw 5 memory frames" in text
+    captions = written[written.index("saw 5 memory frames") + 1 :]
     assert captions[:2] == ["hero.png", "sink"]
     assert captions[2:5] == ["shot 1", "frame 11", "sink"]
     assert captions[5].startswith("shot cut") and captions[6:8] == ["frame 4", "sink"]

@@ -26,8 +26,8 @@ def test_each_frame_is_told_by_number_role_origin_age_score_and_likeness():
         (1, "sink"), (2, "window"), (3, "pinned"), (4, "window"), (5, "set aside"),
     ]  # fmt: skip
     assert told[0].lines[:2] == ("hero:0", "age 4")
-    assert told[1].lines == ("shot 1, frame 0", "age 3   ·   score 0.50", "like number 3: 1.00")
-    assert told[2].lines[::2] == ("shot 1, frame 12", "like number 2: 1.00")
+    assert told[1].lines == ("shot 1, frame 0", "age 3   ·   score 0.50", "similar to 3: 1.00")
+    assert told[2].lines[::2] == ("shot 1, frame 12", "similar to 2: 1.00")
     assert told[3].lines[:2] == ("shot-cd:9", "age 1   ·   score 0.50")
     assert told[4].lines == ("shot-cd:4", "score 0.50")
 
