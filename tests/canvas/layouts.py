@@ -255,7 +255,7 @@ LAYOUTS = {
                 ),
                 Row(
                     (
-                        Group("Each shot begins", (("9",),)),
+                        Group("Start of each shot", (("9",),)),
                         Group(
                             "The loop's body: your nodes",
                             (("10", "11"), ("12",), ("13", "14"), ("15", "16"), ("17", "19", "22")),

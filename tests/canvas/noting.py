@@ -33,7 +33,7 @@ SOURCES = MappingProxyType(
         r"backbone_\w+_noise": (
             "the memory LoRA pair",
             "Hugging Face *Kevin-thu/StoryMem* (**non-commercial**; read the terms that come with it). Keep "
-            "the folder's name: it alone tells MI2V from MM2V",
+            "the folder's name: nothing else tells MI2V from MM2V",
         ),
         r"RealESRGAN": ("the upscaler", "GitHub *xinntao/Real-ESRGAN*, release v0.2.1 (BSD-3-Clause)"),
         r"rife_v4": ("the frame interpolation", "Hugging Face *Comfy-Org/frame_interpolation* (MIT)"),

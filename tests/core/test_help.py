@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
+
+from tests.chinese_labels import LABELS, labels
 
 DOCS = Path(__file__).resolve().parents[2] / "js" / "docs"
 NODES = sorted(path.stem for path in DOCS.glob("*.md"))
@@ -44,6 +47,15 @@ def test_the_chinese_page_is_the_english_one(node):
     assert all(re.search("[一-鿿]", text) for name, text in chinese.items() if name != HEADINGS["Example"])
     # What the pages name in code is the same: widgets, files, values.
     assert codes(chinese.values()) >= codes(english.values())
+
+
+def test_the_nodes_chinese_labels_are_those_of_the_pages():
+    """If not: python tests/chinese_labels.py."""
+    written = LABELS.read_text(encoding="utf-8")
+    assert written == labels()
+    assert sorted(json.loads(written)) == NODES
+    # The page reads them as vue-i18n's messages, in which these would be code.
+    assert not re.search(r"[@|$]|(?<!:) \{|\}[^,\n]", written)
 
 
 def codes(texts) -> set[str]:
