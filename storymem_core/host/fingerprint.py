@@ -7,7 +7,9 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
+import torch
 from comfy.model_patcher import ModelPatcher
+from comfy.model_sampling import ModelSamplingDiscreteFlow
 from comfy.sd import CLIP, VAE
 from comfy.utils import get_attr
 from torch import Tensor, nn
@@ -38,6 +40,9 @@ def of_model(model: ModelPatcher) -> str:
         "injections": model.injections,
         "options": _foreign(model.model_options),
     }
+    if model.is_dynamic():
+        # Its weights stay as the file has them until they are used; these are what they become.
+        facts["types"] = {_type_in_use(module, leaf) for _, module in modules for leaf, _ in _own(module)}
     return fingerprint(weights, describe(facts, (ModelPatcher, CLIP, VAE)))
 
 
@@ -70,18 +75,43 @@ def _modules(model: ModelPatcher) -> Iterator[tuple[str, nn.Module]]:
 
 def _weights(model: ModelPatcher, modules: Iterable[tuple[str, nn.Module]]) -> Iterator[tuple[str, Tensor]]:
     """Name and original of each weight, even while patched ones are in its place."""
-    originals: dict[str, Any] = dict(model.backup_buffers)
-    originals |= {name: backup.weight for name, backup in model.backup.items()}
+    originals: dict[str, Any] = {name: backup.weight for name, backup in model.backup.items()}
     originals |= {name: backup[0] for name, backup in model.hook_backup.items()}
     originals = {name.replace(_COMPILED, ""): weight for name, weight in originals.items()}
+    dynamic = model.is_dynamic()
     for name, module in modules:
         for leaf, current in _own(module):
             full = f"{name}.{leaf}".replace(_COMPILED, "")
-            weight = originals.get(full, current)
+            weight = originals[full] if full in originals else _as_made(module, leaf, current, dynamic)
             if hasattr(weight, "state_dict"):  # quantised: plain bytes, and scales beside them
                 yield from weight.state_dict(full).items()
             else:
                 yield full, weight
+
+
+def _as_made(module: nn.Module, leaf: str, weight: Tensor, dynamic: bool) -> Tensor:
+    """A weight as it is before its model is first used, where the host's dynamic loading keeps no copy of it.
+
+    A table of noise levels may be another module's: the first that is loaded is put back onto whichever
+    module is in its place by then. And parameters of modules that have others within are cast where they are.
+
+    Args:
+        dynamic: the model is loaded so.
+    """
+    if _is_table(module, leaf):
+        steps = torch.arange(1, len(weight) + 1, 1) / len(weight)
+        return module.sigma(steps * module.multiplier)
+    cast = dynamic and any("." in name for name, _ in module.named_parameters())
+    return weight.to(dtype=_type_in_use(module, leaf)) if cast else weight
+
+
+def _is_table(module: nn.Module, leaf: str) -> bool:
+    return leaf == "sigmas" and isinstance(module, ModelSamplingDiscreteFlow)
+
+
+def _type_in_use(module: nn.Module, leaf: str) -> torch.dtype | None:
+    """What the host computes with; None where it has noted nothing."""
+    return getattr(module, f"{leaf}_comfy_model_dtype", None)
 
 
 _COMPILED = "_orig_mod."
@@ -107,8 +137,12 @@ def _object_patches(
         while isinstance(patch, partial) and patch.func is rope_with_memory:
             patch = patch.args[0]
         if isinstance(patch, nn.Module):
-            tensors = {key: tensor for key, tensor in patch.named_buffers() if id(tensor) not in known}
-            tensors |= {key: tensor for key, tensor in patch.named_parameters() if id(tensor) not in known}
+            tensors = {
+                f"{part}.{leaf}".removeprefix("."): _as_made(module, leaf, tensor, dynamic=False)
+                for part, module in patch.named_modules()
+                for leaf, tensor in _own(module)
+                if id(tensor) not in known or _is_table(module, leaf)
+            }
             plain = {key: value for key, value in vars(patch).items() if isinstance(value, (int, float, str))}
             yield name, [type(patch).__qualname__, fingerprint(tensors, plain)]
         elif not _is_own_method(model, name, patch):

@@ -14,6 +14,7 @@ import comfy.sd
 import pytest
 import small_wan
 import torch
+from comfy.model_patcher import ModelPatcher
 from comfy_extras.nodes_easycache import EasyCacheNode
 from comfy_extras.nodes_model_advanced import ModelSamplingSD3
 
@@ -68,6 +69,44 @@ def test_equal_before_during_and_after_use(load, adapt):
     comfy.model_management.unload_all_models()
     assert not model.backup
     assert (of_model(base), of_model(model)) == (plain, patched)
+
+
+@pytest.fixture
+def dynamic(monkeypatch):
+    """Models say that they are loaded dynamically, as on NVIDIA cards; a CPU cannot load them so."""
+    monkeypatch.setattr(ModelPatcher, "is_dynamic", lambda self: True)
+
+
+def test_equal_after_dynamic_loading_put_another_table_of_noise_levels_in_place(load, dynamic):
+    """The table of the first shift that is loaded is kept for all clones, and put back onto any of them."""
+    base = load()
+    four, eight = shifted(base), shifted(base, 8.0)
+    plain, patched = of_model(base), [of_model(four), of_model(eight)]
+    first = four.get_model_object("model_sampling").sigmas
+    base.backup_buffers["model_sampling.sigmas"] = first
+    assert (of_model(base), [of_model(four), of_model(eight)]) == (plain, patched)
+    del base.backup_buffers["model_sampling.sigmas"]
+    for model in (base, eight):
+        model.get_model_object("model_sampling").sigmas = first
+    assert (of_model(base), [of_model(four), of_model(eight)]) == (plain, patched)
+
+
+def test_equal_after_dynamic_loading_cast_what_stands_beside_other_modules(load, dynamic):
+    base = load()
+    block = base.model.diffusion_model.blocks[1]
+    kind = block.modulation.dtype
+    block.modulation.data = block.modulation.data.double()  # as a file may have it
+    plain = of_model(base)
+    block.modulation.data = block.modulation.data.to(kind)
+    assert of_model(base) == plain
+
+
+def test_the_type_of_a_model_that_is_loaded_dynamically_counts(load, dynamic):
+    """Its weights stay as the file has them until they are used."""
+    base = load()
+    plain = of_model(base)
+    base.model.diffusion_model.blocks[1].ffn[2].weight_comfy_model_dtype = torch.float8_e4m3fn
+    assert of_model(base) != plain
 
 
 def test_equal_in_another_process(load, adapt, small_models):
