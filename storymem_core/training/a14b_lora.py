@@ -73,7 +73,8 @@ class MemoryLora:
     def loss(self, model: nn.Module, step: int, generator: torch.Generator) -> dict[str, Tensor]:
         """The velocity's error on shots with 1 to `LoraRecipe.memory` frames of memory, as many for each."""
         recipe = self.recipe
-        memory = int(torch.randint(1, recipe.memory + 1, (), generator=generator))
+        # The same on all GPUs: at each block they wait for the one with the most memory.
+        memory = self.data.memory(recipe.memory, loop.generator(0, f"{self.name} memory", step))
         shots = self.data.shots(recipe.schedule.batch, Mix(LAYOUTS, memory, recipe.drop_text), generator)
         error = velocity_loss(model, shots, self.span, SHIFT, generator, on_memory=recipe.loss_on_memory)
         return {"loss": error}
@@ -125,6 +126,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     lora.add_argument("--steps", type=_positive(int), default=RECIPE.schedule.steps, metavar="N")
     lora.add_argument("--lr", type=_positive(float), default=RECIPE.schedule.lr, help="peak learning rate")
+    lora.add_argument(
+        "--memory",
+        type=int,
+        choices=range(1, RECIPE.memory + 1),
+        default=RECIPE.memory,
+        metavar="M",
+        help="most memory frames of a step; fewer take less of a GPU's memory",
+    )
     lora.add_argument("--minutes", type=float, help="stop after so many; the same command goes on")
     export_ = command("export", _export, "write the trained adapters as LoRA files")
     for one in (curate, cache):
@@ -165,10 +174,19 @@ def _lora(given: argparse.Namespace) -> None:
     data = GroupLatents(given.out / "latents", _captions(given.out), given.out / "text")
     model = a14b.load_expert(given.model, given.expert, blocks=given.blocks)
     schedule = replace(RECIPE.schedule, steps=given.steps, lr=given.lr)
-    stage = MemoryLora(model, data, given.expert, data.latent_frames, replace(RECIPE, schedule=schedule))
+    recipe = replace(RECIPE, schedule=schedule, memory=given.memory)
+    stage = MemoryLora(model, data, given.expert, data.latent_frames, recipe)
     # A try on a few blocks is no beginning of the whole: their checkpoints must never meet.
     folder = "lora" if given.blocks is None else f"lora_of_{given.blocks}_blocks"
-    result = train(stage, given.out / folder, minutes=given.minutes, device=given.device)
+    try:
+        result = train(stage, given.out / folder, minutes=given.minutes, device=given.device)
+    except torch.OutOfMemoryError as error:
+        raise StoryMemError(
+            f"the GPU's memory is full: {str(error).splitlines()[0]}",
+            value=f"--memory {given.memory}",
+            remedy="Give a smaller --memory, in another --out or from the beginning, or share the model "
+            "between more GPUs; the command `memory` prints what each takes.",
+        ) from error
     print(f"{result.step} steps{'' if result.finished else ': the same command goes on from here'}")
 
 

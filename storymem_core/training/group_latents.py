@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,12 @@ from ..errors import StoryMemError
 from . import a14b, video_files
 from .curation import Curated
 from .data import Mix
-from .grouping import Clip, Group
+from .grouping import Clip, Group, Relative
 from .layout import KNOWN, Shots
 from .story_latents import latents
+
+VERSION = 2
+"""Of all that is encoded; raise it when the same clips would give something else."""
 
 STARTS = {"mi2v": 1, "mm2v": 5}
 """Start frames that a shot is given: what the one before ends with."""
@@ -48,7 +52,8 @@ def cache_latents(
         videos: the folder that it was made from.
         out: for latents of this size alone.
         vae: on the device that encodes.
-        size: width and height, divisible by 16.
+        size: width and height, divisible by 16. Each target keeps its own orientation: where it is upright
+            and the size is not, or the other way round, the two are swapped for all of its group.
 
     Raises:
         StoryMemError: a size that Wan does not make, a video that changed, or a full disk.
@@ -63,12 +68,19 @@ def cache_latents(
     missing = [(path, group) for path, group in wanted.items() if not path.is_file()]
     if not missing:
         return
-    grey = _encoded(vae, shot_pixels(None, curated.clips[0].length, size[1], size[0]))
+    length = curated.clips[0].length
+    grey = cache(lambda width, height: _encoded(vae, shot_pixels(None, length, height, width)))
     for number, (path, group) in enumerate(missing, 1):
-        tensors = {**encode(vae, group, clips, videos, size), "m2v": grey}
+        own = turned(size, upright=video_files.is_upright(videos / clips[group.target].video))
+        tensors = {**encode(vae, group, clips, videos, own), "m2v": grey(*own)}
         with replacing(path) as temporary:
             save_file(tensors, temporary, {"target": group.target})
         say(f"latents of group {number} of {len(missing)}")
+
+
+def turned(size: tuple[int, int], *, upright: bool) -> tuple[int, int]:
+    """Width and height, swapped where that fits the orientation."""
+    return (min(size), max(size)) if upright else (max(size), min(size))
 
 
 def encode(
@@ -77,8 +89,7 @@ def encode(
     """A group's latents, fp16.
 
     Returns:
-        video, and the conditions mi2v and mm2v: [C, f, h, w]; memory [m, C, h, w], nearest
-        relative first, its frames in order of time.
+        video, and the conditions mi2v and mm2v: [C, f, h, w]; memory [m, C, h, w], as `_in_time` orders it.
     """
     target = clips[group.target]
     video = torch.from_numpy(video_files.clip(videos / target.video, target.start, target.length, size)) / 255
@@ -86,7 +97,7 @@ def encode(
 
     stills = [
         torch.from_numpy(np.ascontiguousarray(picture)) / 255
-        for relative in group.relatives
+        for relative in _in_time(group, clips)
         for picture in _pictures(clips[relative.clip], relative.frames, videos, size)
     ]
     return {
@@ -134,6 +145,14 @@ class GroupLatents:
         """f of the clips."""
         return int(_read(self._files[0], lambda file: file.get_slice("video").get_shape()[1]))
 
+    def memory(self, most: int, generator: torch.Generator) -> int:
+        """How much memory a step is to have, by chance: 1 to what some group has of it, at most `most`.
+
+        With a number that few groups have, those would be learned by heart and the others hardly seen.
+        """
+        group = int(torch.randint(len(self), (), generator=generator))
+        return int(torch.randint(1, min(most, int(self._memory[group])) + 1, (), generator=generator))
+
     def shots(self, count: int, mix: Mix, generator: torch.Generator) -> Shots:
         """A batch by chance: fp32, its text as bf16 features.
 
@@ -177,16 +196,24 @@ class GroupLatents:
         return int(rich[(place + 1) % len(rich)])
 
 
+def _in_time(group: Group, clips: dict[str, Clip]) -> list[Relative]:
+    """Relatives as a memory holds its frames: those of one video in order of time, and videos by their names.
+
+    By likeness, as they are found, slots would tell how much they show of the target: a bank's do not.
+    """
+    return sorted(group.relatives, key=lambda item: (clips[item.clip].video, clips[item.clip].start))
+
+
 def _pictures(clip: Clip, frames: tuple[int, ...], videos: Path, size: tuple[int, int]) -> list[np.ndarray]:
     return [video_files.clip(videos / clip.video, clip.start + frame, 1, size)[0] for frame in frames]
 
 
 def _path(out: Path, group: Group, clips: dict[str, Clip], videos: Path, size: tuple[int, int]) -> Path:
     """A file for all that its latents come from; a video that was replaced is another one."""
-    memory = [[*clips[relative.clip], relative.frames] for relative in group.relatives]
+    memory = [[*clips[relative.clip], relative.frames] for relative in _in_time(group, clips)]
     names = sorted({clips[id].video for id in (group.target, *(item.clip for item in group.relatives))})
     files = [[stat.st_size, stat.st_mtime_ns] for stat in map(os.stat, (videos / name for name in names))]
-    return out / f"group_{digest([clips[group.target], memory, files, size])[:32]}.safetensors"
+    return out / f"group_{digest([VERSION, clips[group.target], memory, files, size])[:32]}.safetensors"
 
 
 def _tensor(path: Path, name: str) -> Tensor:

@@ -21,6 +21,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 from torch.distributed.fsdp import MixedPrecisionPolicy
+from torch.distributed.tensor import DTensor
 
 from ..errors import StoryMemError
 from . import checkpoints
@@ -81,7 +82,8 @@ def train(
         folder: of this stage alone.
         schedule: steps, learning rate and so on.
         seed: of everything random.
-        minutes: after so many, a checkpoint is written and the run returns unfinished. SIGTERM does the same.
+        minutes: after so many, a checkpoint is written and the run returns unfinished. SIGTERM and SIGINT
+            (Ctrl-C) do the same; a second one ends the run at once, with what was stored before.
         device: "cpu", or anything else for the accelerator that accelerate finds.
 
     Raises:
@@ -157,7 +159,9 @@ def _step(
     with accelerator.autocast():
         losses = stage.loss(model, step, generator(seed, stage.name, step, accelerator.process_index))
     accelerator.backward(losses["loss"])
-    norm = float(accelerator.clip_grad_norm_(model.parameters(), schedule.clip))
+    norm = accelerator.clip_grad_norm_(model.parameters(), schedule.clip)
+    # Under FSDP each process holds its own part of it.
+    norm = float(norm.full_tensor() if isinstance(norm, DTensor) else norm)
     values = {name: float(value.detach()) for name, value in losses.items()}
     # The gradient is shared by all processes: where one of them lost its footing, all see it and stop.
     if not (math.isfinite(norm) and math.isfinite(values["loss"])):
@@ -200,13 +204,19 @@ def _any(accelerator: Accelerator, stop: bool) -> bool:
 
 @contextmanager
 def _asked_to_stop() -> Iterator[threading.Event]:
-    """An event that SIGTERM sets. Signals reach the main thread only: elsewhere nobody sets it."""
+    """An event that SIGTERM and SIGINT set. They reach the main thread only: elsewhere nobody sets it."""
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield asked
         return
-    before = signal.signal(signal.SIGTERM, lambda *_: asked.set())
+
+    def ask(number: int, _: Any) -> None:
+        asked.set()
+        signal.signal(number, before[number])
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield asked
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

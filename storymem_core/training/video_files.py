@@ -1,4 +1,4 @@
-"""A person's own video files, read as upright RGB frames at Wan's 16 frames a second."""
+"""A person's own video files, read as upright RGB frames of square pixels at Wan's 16 frames a second."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ SLOWEST = 15.0
 
 SMALLEST = 32
 """Pixels, high and wide."""
+
+HDR = {16: "PQ", 18: "HLG"}
+"""Transfer curves (ITU-T H.273). Read as SDR such a picture is dull, and a model would learn that."""
 
 SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".m4v", ".avi", ".mpg", ".mpeg", ".ts")
 
@@ -60,7 +63,8 @@ def frames(path: Path, *, start: int = 0, short_side: int | None = None) -> Iter
         short_side: if given, frames are made so small, in their own proportions.
 
     Raises:
-        StoryMemError: the file cannot be read, holds no picture, or has fewer than SLOWEST frames a second.
+        StoryMemError: the file cannot be read, holds no picture, has fewer than SLOWEST frames a second, is
+            HDR, or is interlaced.
     """
     import av
 
@@ -73,9 +77,19 @@ def frames(path: Path, *, start: int = 0, short_side: int | None = None) -> Iter
                 # The file's own key frame before: decoding goes on from there.
                 container.seek(int((origin + start / FPS) / stream.time_base), stream=stream)
             for frame in _at_rate(_timed(container, stream, origin, path), start):
-                yield _upright(frame, short_side)
+                yield _upright(frame, float(stream.sample_aspect_ratio or 1), short_side)
     except av.FFmpegError as error:
         raise _damaged(path, error.strerror or type(error).__name__) from error
+
+
+def is_upright(path: Path) -> bool:
+    """Whether its picture is higher than wide.
+
+    Raises:
+        StoryMemError: as `frames`.
+    """
+    height, width, _ = next(frames(path)).shape
+    return bool(height > width)
 
 
 def clip(path: Path, start: int, length: int, size: tuple[int, int]) -> np.ndarray:
@@ -115,6 +129,12 @@ def _picture_stream(container: Any, path: Path) -> Any:
             value=str(path),
             remedy="Take it out of the folder, or give a version with more frames a second.",
         )
+    if stream.codec_context.color_trc in HDR:
+        raise StoryMemError(
+            f"this video is HDR ({HDR[stream.codec_context.color_trc]}), and Wan2.2 knows SDR colours only",
+            value=str(path),
+            remedy="Export it in SDR (BT.709). Most phones can also record without HDR.",
+        )
     if min(stream.width, stream.height) < SMALLEST:
         raise StoryMemError(
             f"a video must have {SMALLEST} x {SMALLEST} pixels or more, this one has "
@@ -136,6 +156,12 @@ def _timed(container: Any, stream: Any, origin: float, path: Path) -> Iterator[t
     for frame in container.decode(stream):
         if frame.is_corrupt:
             raise _damaged(path, f"a frame at {time:.1f} s cannot be decoded")
+        if frame.interlaced_frame:
+            raise StoryMemError(
+                "this video is interlaced: its frames are two moments combed into one",
+                value=str(path),
+                remedy="Deinterlace it first (ffmpeg's bwdif filter, or an editor's export).",
+            )
         if frame.pts is not None:
             time = float(frame.pts * stream.time_base) - origin
             yield time, frame
@@ -174,8 +200,9 @@ def _at_rate(seconds: Iterator[tuple[float, Any]], start: int) -> Iterator[Any]:
         shown = frame
 
 
-def _upright(frame: Any, short_side: int | None) -> np.ndarray:
-    width, height = frame.width, frame.height
+def _upright(frame: Any, aspect: float, short_side: int | None) -> np.ndarray:
+    """aspect: width of a stored pixel over its height; DVDs and camcorders have others than 1."""
+    width, height = round(frame.width * aspect), frame.height
     if short_side and short_side < min(width, height):
         scale = short_side / min(width, height)
         width, height = round(width * scale), round(height * scale)

@@ -24,7 +24,7 @@ from benchmarks.photos import SCENES, photo, view
 from storymem_core.errors import StoryMemError
 from storymem_core.frames import frame_file
 from storymem_core.lora import files as lora
-from storymem_core.training import a14b, a14b_lora, group_latents
+from storymem_core.training import a14b, a14b_lora, group_latents, loop
 from storymem_core.training.adapter import with_adapter
 from storymem_core.training.curation import Curated
 from storymem_core.training.data import Mix
@@ -293,9 +293,27 @@ def test_a_group_is_stored_as_the_model_reads_it(cached, vae):
     }
     for name, film in expected.items():
         assert torch.equal(group[name], latents(vae, film[None])[0]), name
-    stills = [pixels["b"][11], pixels["b"][15], pixels["a"][28]]
+    stills = [pixels["a"][28], pixels["b"][11], pixels["b"][15]]  # in order of time, not of likeness
     for latent, still in zip(group["memory"], stills, strict=True):
         assert torch.equal(latent, latents(vae, (torch.from_numpy(still) / 255)[None, None])[0, :, 0])
+
+
+def test_each_target_keeps_its_orientation(vae, tmp_path):
+    """An upright clip is not cropped to a band of a third of its height."""
+    noise = np.random.default_rng(0).integers(0, 256, (12, 48, 32, 3), np.uint8)
+    frames = {"a.mkv": noise, "b.mkv": noise[:, ::-1], "c.mkv": noise.transpose(0, 2, 1, 3)}
+    for name, pixels in frames.items():
+        video(tmp_path / name, np.ascontiguousarray(pixels))
+    clips = tuple(Clip(name[0], name, 0, 9) for name in frames)
+    groups = (Group("a", (Relative("b", 0.7, (4,)),), {}), Group("c", (Relative("b", 0.7, (4,)),), {}))
+    out = tmp_path / "out"
+    group_latents.cache_latents(Curated(clips, groups, ()), tmp_path, out, vae, size=(48, 32), say=print)
+    upright, wide = stored(out, "a"), stored(out, "c")
+    assert {tensor.shape[-2:] for tensor in upright.values()} == {(6, 4)}
+    assert {tensor.shape[-2:] for tensor in wide.values()} == {(4, 6)}
+    shot = torch.from_numpy(noise[:9]) / 255
+    assert torch.equal(upright["video"], latents(vae, shot[None])[0])
+    assert torch.equal(upright["m2v"], latents(vae, torch.full_like(shot, 0.5)[None])[0])
 
 
 def test_only_what_is_missing_is_encoded_and_what_is_gone_removed(cached, tmp_path, monkeypatch):
@@ -365,6 +383,34 @@ def test_groups_with_too_little_memory_are_passed_over(cached, batches):
         assert shots.memory.shape[2] == given
         if given:
             assert all(torch.equal(frames, rich["memory"].float().transpose(0, 1)) for frames in shots.memory)
+
+
+def test_groups_with_much_memory_do_not_take_the_steps_of_the_others(batches):
+    """Of 40 groups one has nine frames, half have a single one."""
+    data, _ = batches
+    data._files, data._memory = [None] * 40, torch.tensor([1] * 20 + [2] * 10 + [3] * 6 + [5] * 3 + [9])
+    draws = torch.Generator().manual_seed(0)
+    seen = torch.zeros(40)
+    numbers = []
+    for _ in range(4000):
+        numbers.append(data.memory(10, draws))
+        rich = (data._memory >= numbers[-1]).nonzero().flatten()
+        seen[rich] += 1 / len(rich)  # as `shots` draws them
+    assert set(numbers) == set(range(1, 10))
+    assert seen.max() / seen.sum() < 3 / 40 and seen.min() / seen.sum() > 0.5 / 40
+    assert max(data.memory(2, draws) for _ in range(200)) == 2
+
+
+def test_all_processes_take_the_same_number_of_memory_frames_in_a_step(data, folder, monkeypatch):
+    """Else at each block of a model that is spread over GPUs all wait for the one that has most."""
+    run = stage(a14b.load_expert(folder, "high"), data, "high", 2, rank=4)
+    taken = []
+    monkeypatch.setattr(a14b_lora, "velocity_loss", lambda model, shots, *_, **__: taken.append(shots))
+    for step in range(8):
+        for rank in (0, 1):
+            run.loss(None, step, loop.generator(0, run.name, step, rank))
+    counts = [shots.memory.shape[2] for shots in taken]
+    assert counts[::2] == counts[1::2] and len(set(counts)) > 1
 
 
 def test_text_is_dropped_and_memory_taken_from_elsewhere(cached, batches):
@@ -530,6 +576,10 @@ def test_the_commands_from_videos_to_an_adapter(folder, tmp_path, capsys):
     assert a14b_lora.main(command) == 0
     assert [row["step"] for row in rows(out / "lora_of_1_blocks" / "low")] == [1]
     assert [row["step"] for row in rows(out / "lora" / "low")] == [1, 2]
+    assert a14b_lora.main([*command, "--memory", "2"]) == 2
+    assert "memory differ" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        a14b_lora.main([*command, "--memory", "11"])
     with pytest.raises(SystemExit):
         a14b_lora.main([*command, "--steps", "0"])
     assert "invalid positive int value: '0'" in capsys.readouterr().err

@@ -32,12 +32,17 @@ def take(name, pan="left", frames=17, speed=0.05):
     return (torch.stack(views) * 255).round().byte().numpy()
 
 
-def write(path, frames, rate=16, codec="libx264", **options):
+def write(path, frames, rate=16, codec="libx264", aspect=None, transfer=None, interlaced=False, **options):
     path.parent.mkdir(parents=True, exist_ok=True)
+    coding = {"crf": "12", "g": "12", **({"x264-params": "tff=1"} if interlaced else {})}
     with av.open(str(path), "w", options=options) as container:
-        stream = container.add_stream(codec, rate=Fraction(rate), options={"crf": "12", "g": "12"})
+        stream = container.add_stream(codec, rate=Fraction(rate), options=coding)
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "yuv420p"
+        if aspect is not None:
+            stream.codec_context.sample_aspect_ratio = aspect
+        if transfer is not None:
+            stream.codec_context.color_trc = transfer
         for frame in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         container.mux(stream.encode())
@@ -177,6 +182,29 @@ def test_a_video_held_upright_is_read_upright(tmp_path):
     assert picture.shape == (64, 32, 3)
     # A quarter turn clockwise (x' = -y, y' = x): what was left is on top.
     assert picture[:12].min() > 200 and picture[20:].max() < 50
+
+
+def test_pixels_that_are_no_squares_are_made_square(tmp_path):
+    """As on a DVD: 32 pixels that are shown as wide as 64."""
+    frames = np.zeros((4, 48, 32, 3), np.uint8)
+    frames[:, :, :8] = 250
+    file = write(tmp_path / "a.mp4", frames, aspect=Fraction(2))
+    picture = next(video_files.frames(file))
+    assert picture.shape == (48, 64, 3) and picture[:, :12].min() > 200 and picture[:, 20:].max() < 50
+    assert not video_files.is_upright(file) and video_files.is_upright(write(tmp_path / "b.mp4", frames))
+    assert next(video_files.frames(file, short_side=32)).shape == (32, 43, 3)
+
+
+def test_hdr_is_refused_by_name(tmp_path):
+    file = write(tmp_path / "a.mp4", numbered(12), transfer=18)
+    with pytest.raises(StoryMemError, match=r"HDR \(HLG\), and Wan2\.2 knows SDR"):
+        list(video_files.frames(file))
+
+
+def test_interlaced_frames_are_refused(tmp_path):
+    file = write(tmp_path / "a.mp4", numbered(12), interlaced=True)
+    with pytest.raises(StoryMemError, match="interlaced"):
+        list(video_files.frames(file))
 
 
 def test_slow_videos_are_refused(tmp_path):

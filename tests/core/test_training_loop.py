@@ -75,12 +75,27 @@ def test_a_run_that_is_killed_outright_goes_on_as_if_it_had_not_been(tmp_path):
     assert same(checkpoints.averages(tmp_path / "killed"), checkpoints.averages(tmp_path / "whole"))
 
 
-def test_sigterm_leaves_a_checkpoint_of_the_step_it_came_in(tmp_path):
-    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_leaves_a_checkpoint_of_the_step_it_came_in(tmp_path, sign):
+    before = signal.getsignal(sign)
+    threading.Timer(0.3, os.kill, (os.getpid(), sign)).start()
     result = train(Toy(pause=0.02), tmp_path, SCHEDULE)
     assert not result.finished and 0 < result.step < 60
     assert names(tmp_path)[-1] == f"step_{result.step:07}.safetensors"
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert signal.getsignal(sign) is before
+
+
+def test_a_second_signal_acts_at_once(tmp_path):
+    class Impatient(Toy):
+        def loss(self, model, step, generator):
+            if step == 5:
+                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), signal.SIGINT)
+            return super().loss(model, step, generator)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(Impatient(), tmp_path, SCHEDULE)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_loss_that_is_no_number_stops_and_the_last_good_checkpoint_stays(tmp_path):
