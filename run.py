@@ -27,14 +27,16 @@ OLDEST = (3, 10)
 def needed(arguments: Arguments) -> Installation | Existing:
     """What a command needs installed."""
     if arguments.plan:
-        return installation.light()
+        # With the whole there, nothing more is needed: it also works without a network.
+        whole = installation.full()
+        return installation.light() if whole.environment.missing() else whole
     if arguments.comfyui:
         return existing.find(arguments.comfyui)
     if arguments.command == "test" and arguments.host:
         return installation.with_tests_on(arguments.host)
-    if arguments.command in ("test", "mutants"):
+    if arguments.command in ("test", "mutants", "bench"):  # a benchmark runs tests, another trains
         return installation.with_tests()
-    if arguments.command in ("train", "bench"):  # a benchmark trains
+    if arguments.command == "train":
         return installation.with_training()
     return installation.full()
 

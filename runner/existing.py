@@ -7,7 +7,6 @@ it does not have. No package that it has is moved to another version.
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -29,10 +28,8 @@ REQUIREMENTS = ROOT / "requirements.txt"
 # What every ComfyUI has that the pack can run in, below its folder.
 FILES = ("main.py", "nodes.py", "folder_paths.py", "comfyui_version.py")
 PARTS = (*FILES, "comfy", "comfy_api/latest", "custom_nodes")
-# Where people and installers put its Python, seen from its folder.
-PYTHONS = tuple(
-    f"{folder}/{name}/bin/python" for folder in (".", "..") for name in ("venv", ".venv", "env", "python")
-)
+# Where people and installers put its Python, seen from its folder or from the one around it.
+PYTHONS = tuple(f"{name}/bin/python" for name in ("venv", ".venv", "env", "python"))
 
 
 @dataclass(frozen=True)
@@ -144,24 +141,25 @@ def _install(at: Existing, lines: Sequence[str], installed: Sequence[str]) -> No
 
 
 def _python(host: Path) -> Path:
-    """Its environment's Python, or this one where it runs in an environment that has torch.
+    """The first that has torch: of an environment in its folder, this very one, of an environment beside it.
+
+    An environment beside it may be for something else, so the one that was activated comes first.
 
     Raises:
-        SetupError: neither.
+        SetupError: none has.
     """
-    for name in PYTHONS:
-        if (python := host / name).is_file():
-            return Path(os.path.normpath(python))
-    if _has_torch(sys.executable):
-        return Path(sys.executable)
+    within, beside = ([folder / name for name in PYTHONS] for folder in (host, host.parent))
+    for python in (*within, Path(sys.executable), *beside):
+        if python.is_file() and _has_torch(python):
+            return python
     raise SetupError(
-        f"The Python of {host} was not found: no virtual environment lies in it or beside it, and "
+        f"The Python of {host} was not found: no virtual environment with torch lies in it or beside it, and "
         f"{sys.executable} has no torch. Activate the environment in which you start ComfyUI and run the "
         f"command again."
     )
 
 
-def _has_torch(python: str) -> bool:
+def _has_torch(python: Path) -> bool:
     code = "import importlib.util, sys; sys.exit(importlib.util.find_spec('torch') is None)"
     return subprocess.run([python, "-c", code], env=clean_variables()).returncode == 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -17,6 +17,7 @@ from storymem_core.script.shot_list import chosen
 
 from . import graphs
 from .arguments import DEMO_GRAPH, Arguments
+from .errors import GraphError
 from .graphs import Graph
 from .server import Place, Server
 
@@ -66,6 +67,8 @@ def filled_graph(arguments: Arguments, images: Sequence[str]) -> Graph:
         graph = graphs.with_references(graph, images)
     if arguments.out:
         graph = graphs.with_project(graph, arguments.out.resolve().name)
+    elif arguments.script:
+        graph = graphs.with_a_folder_of_its_own(graph)  # not into the film of the graph's own story
     return graph
 
 
@@ -74,23 +77,25 @@ def input_names(references: Sequence[Path]) -> list[str]:
     return [f"{number}_{path.name}" for number, path in enumerate(references)]
 
 
-def own_images(script: Script, path: Path) -> dict[str, Path]:
-    """The images that a script's shots name -> where they lie: beside the script.
+def own_images(script: Script, file: Path, place: Place) -> dict[str, Path]:
+    """The images that a script's shots name -> where they lie: beside its file, or in ComfyUI's input folder.
+
+    Args:
+        file: the script's, or the graph's in which it stands.
 
     Raises:
-        StoryMemError: one is not there; names the shot.
+        StoryMemError: one is in neither; names the shot.
     """
-    found, here = {}, path.resolve().parent
-    for shot in script.shots:
-        for name in filter(None, (shot.start_image, shot.end_image)):
-            found[name] = Path(os.path.normpath(here / name))
-            # Elsewhere it would have no place below the input folder either.
-            if here not in found[name].parents or not found[name].is_file():
-                raise StoryMemError(
-                    f"shot {shot.id!r} names an image that does not lie beside the script",
-                    value=str(found[name]),
-                    remedy="Put it there, or correct its name.",
-                )
+    named = {name: shot.id for shot in script.shots for name in (shot.start_image, shot.end_image) if name}
+    found = _found(named, file, place)
+    for name, shot in named.items():
+        if name not in found:
+            raise StoryMemError(
+                f"shot {shot!r} names an image that lies neither beside {file.name} nor in ComfyUI's input "
+                "folder",
+                value=name,
+                remedy="Put it there, or correct its name.",
+            )
     return found
 
 
@@ -98,14 +103,13 @@ def make(arguments: Arguments, place: Place, say: Callable[[str], None]) -> Path
     """Run the film's graph, or the demo's, on a server of its own; where the film is."""
     references = dict(zip(input_names(arguments.references), arguments.references, strict=True))
     graph = filled_graph(arguments, list(references))
-    script = chosen(parse(graphs.script(graph)), graphs.only_shots(graph))
-    shots = story.plan(script, **graphs.plan_settings(graph))
+    script = parse(graphs.script(graph))
     images = found_inputs(graph, arguments.graph, place) | references
-    if arguments.script is not None:
-        images |= own_images(script, arguments.script)
+    if file := arguments.script or arguments.graph:
+        images |= own_images(script, file, place)
     # The story's folder is a name below the server's output folder.
     output = arguments.out.resolve().parent if arguments.out else OUTPUT
-    files = _run(graph, place, output, say, modes=[shot.mode for shot in shots], images=images)
+    files = _run(graph, place, output, say, modes=_modes(graph, script), images=images)
     if arguments.script and SMALL_WORLD in json.dumps(graph):
         say(PICTURE_BOOK)
     return next(path for path in files if path.name == "film.mp4")
@@ -116,7 +120,22 @@ def queue(arguments: Arguments, place: Place, say: Callable[[str], None]) -> lis
     assert arguments.graph
     graph = graphs.load(arguments.graph)
     images = found_inputs(graph, arguments.graph, place)
+    for text in graphs.scripts(graph):
+        images |= own_images(parse(text), arguments.graph, place)
     return _run(graph, place, arguments.out or OUTPUT, say, images=images)
+
+
+def _modes(graph: Graph, script: Script) -> list[str]:
+    """How each of the film's shots is made, for the lines of progress; none where only the run knows it.
+
+    Raises:
+        StoryMemError: the script cannot be made so.
+    """
+    try:
+        settings, only = graphs.plan_settings(graph), graphs.only_shots(graph)
+    except GraphError:
+        return []
+    return [shot.mode for shot in story.plan(chosen(script, only), **settings)]
 
 
 def found_inputs(graph: Graph, file: Path | None, place: Place) -> dict[str, Path]:
@@ -124,9 +143,14 @@ def found_inputs(graph: Graph, file: Path | None, place: Place) -> dict[str, Pat
 
     Those that are in neither are left out: the host names them when it refuses the graph.
     """
+    return _found(graphs.input_files(graph), file, place)
+
+
+def _found(names: Iterable[str], file: Path | None, place: Place) -> dict[str, Path]:
+    # Elsewhere they would have no place below the server's input folder either.
     folders = [folder.resolve() for folder in (file and file.parent, place.host / "input") if folder]
     found = {}
-    for name in graphs.input_files(graph):
+    for name in names:
         paths = [(folder, Path(os.path.normpath(folder / name))) for folder in folders]
         there = [path for folder, path in paths if folder in path.parents and path.is_file()]
         if there:

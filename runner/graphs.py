@@ -77,6 +77,12 @@ def with_project(graph: Graph, name: str) -> Graph:
     return _with_inputs(graph, only(graph, LOOP), project=name)
 
 
+def with_a_folder_of_its_own(graph: Graph) -> Graph:
+    """The graph with the story's own name for its folder, unless another node names that."""
+    linked = isinstance(graph[only(graph, LOOP)]["inputs"].get("project"), list)
+    return graph if linked else with_project(graph, "")
+
+
 def with_references(graph: Graph, images: Sequence[str]) -> Graph:
     """The graph with these files of the server's input folder, and no others, as the first memory."""
     bank = only(graph, BANK)
@@ -100,13 +106,16 @@ def input_files(graph: Graph) -> list[str]:
 
 
 def plan_settings(graph: Graph) -> dict[str, Any]:
-    """What a graph says of its story's plan, as the keywords of `storymem_core.script.plan.plan`."""
-    loop = graph[only(graph, LOOP)]["inputs"]
+    """What a graph says of its story's plan, as the keywords of `storymem_core.script.plan.plan`.
+
+    Raises:
+        GraphError: something of it is not known before the graph runs.
+    """
+    id = only(graph, LOOP)
+    loop = graph[id]["inputs"]
     banks = [node["inputs"] for node in graph.values() if node["class_type"] == BANK]
     return {
-        "seed": loop["seed"],
-        "length": loop["length"],
-        "overlap": loop["overlap"],
+        **{name: _value(graph, id, name) for name in ("seed", "length", "overlap")},
         "t2v_first": "t2v_high_noise_model" in loop and "story" not in loop,
         "references": sum(_is_reference(name) for bank in banks for name in bank),
         "start_given": "start_frames" in loop or "story" in loop,
@@ -114,8 +123,36 @@ def plan_settings(graph: Graph) -> dict[str, Any]:
 
 
 def only_shots(graph: Graph) -> str:
-    """Which of the script's shots its loop makes, as `storymem_core.script.shot_list.chosen` reads it."""
-    return graph[only(graph, LOOP)]["inputs"].get("only", "")
+    """Which of the script's shots its loop makes, as `storymem_core.script.shot_list.chosen` reads it.
+
+    Raises:
+        GraphError: that is not known before the graph runs.
+    """
+    return _value(graph, only(graph, LOOP), "only", "")
+
+
+def scripts(graph: Graph) -> list[str]:
+    """The texts of all its StoryMemScript nodes that are known before it runs."""
+    texts = (node["inputs"].get("text") for node in graph.values() if node["class_type"] == SCRIPT)
+    return [text for text in texts if isinstance(text, str)]
+
+
+def _value(graph: Graph, id: str, name: str, default: Any = None) -> Any:
+    """A widget's value, also where one of the host's primitive nodes gives it.
+
+    Raises:
+        GraphError: another node gives it, so that it is not known before the graph runs.
+    """
+    value = graph[id]["inputs"].get(name, default)
+    if not isinstance(value, list):
+        return value
+    source = graph.get(str(value[0]), {})
+    if str(source.get("class_type")).startswith("Primitive") and "value" in source["inputs"]:
+        return _value(graph, str(value[0]), "value")
+    raise GraphError(
+        f"{name} of the graph's {graph[id]['class_type']} node comes from another node, "
+        f"{source.get('class_type', value[0])}. Write it into the node itself to see the plan."
+    )
 
 
 def _with_inputs(graph: Graph, id: str, **inputs: object) -> Graph:

@@ -24,6 +24,7 @@ from .processes import clean_variables, die_with_parent
 
 PACK = MappingProxyType({"storymem": ROOT})
 START_TIMEOUT = 180.0
+DRIVERS = ("/proc/driver/nvidia/version", "/usr/lib/wsl/lib/libcuda.so.1")
 # What the host writes when it loses a pack; it starts all the same.
 PACK_LOST = ("(IMPORT FAILED)", "Error while calling comfy_entrypoint")
 ONE_NODE = "StoryMemScript"
@@ -219,5 +220,5 @@ def free_port() -> int:
 
 
 def has_gpu() -> bool:
-    """Whether there is an NVIDIA driver; asked without loading torch."""
-    return Path("/proc/driver/nvidia/version").exists()
+    """Whether there is an NVIDIA driver, Linux's or WSL's; asked without loading torch."""
+    return any(map(os.path.exists, DRIVERS))

@@ -56,10 +56,24 @@ def silent(line: str) -> None:
     pass
 
 
-def test_its_own_python_is_found(host):
-    assert existing.find(host) == Existing(host, host / "venv" / "bin" / "python")
+@pytest.fixture(autouse=True)
+def with_torch(monkeypatch) -> set[Path]:
+    """The Pythons that have torch: all but this one, and none that a test takes out."""
+    lacking = {Path(sys.executable)}
+    monkeypatch.setattr(existing, "_has_torch", lambda python: python not in lacking)
+    return lacking
+
+
+def test_its_own_python_is_found(host, with_torch):
+    own, beside = host / "venv" / "bin" / "python", host.parent / ".venv" / "bin" / "python"
+    assert existing.find(host) == Existing(host, own)
     (host / "venv").rename(host.parent / ".venv")
-    assert existing.find(host).python == host.parent / ".venv" / "bin" / "python"
+    assert existing.find(host).python == beside
+    with_torch.clear()
+    assert existing.find(host).python == Path(sys.executable), "what is beside it may be another program's"
+    with_torch |= {Path(sys.executable), beside}
+    with pytest.raises(SetupError, match="no virtual environment with torch"):
+        existing.find(host)
 
 
 def test_without_an_environment_it_runs_on_this_python_if_that_has_torch(host, monkeypatch):

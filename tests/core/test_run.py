@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from runner import film, installation, rings
+from runner import film, installation, rings, server
 from runner.arguments import Arguments, parse
+from runner.environment import Environment
 from runner.rings import Counts
 from runner.server import Place
 from storymem_core.errors import StoryMemError
@@ -149,21 +150,62 @@ def test_the_storys_folder_is_the_last_part_of_out(tmp_path, monkeypatch, out, n
     assert filled["3"]["inputs"]["project"] == (name or tmp_path.name)
 
 
-def test_images_that_a_script_names_lie_beside_it(tmp_path):
+def test_a_script_does_not_go_into_the_folder_of_the_graphs_own_story(tmp_path):
+    script = tmp_path / "fox.txt"
+    script.write_text("A fox.")
+    own = json.loads(story_graph(tmp_path).read_text())
+    linked, literal = (tmp_path / f"{name}.json" for name in ("linked", "literal"))
+    for file, project in ((linked, ["9", 0]), (literal, "Ink")):
+        own["3"]["inputs"]["project"] = project
+        file.write_text(json.dumps(own))
+
+    def project(graph, **given):
+        return film.filled_graph(Arguments("film", graph=graph, **given), [])["3"]["inputs"]["project"]
+
+    assert project(literal, script=script) == "", "the story's own name"
+    assert project(literal) == "Ink" and project(linked, script=script) == ["9", 0]
+    assert project(literal, script=script, out=tmp_path / "tale") == "tale"
+
+
+def test_images_that_a_script_names_lie_beside_it_or_in_the_hosts_input_folder(tmp_path):
     shots = [{"prompt": "A", "start_image": "door.png"}, {"prompt": "B", "id": "b", "end_image": "lake.png"}]
     story = scripts.parse(json.dumps({"scenes": [{"shots": shots}]}))
     (tmp_path / "door.png").touch()
-    with pytest.raises(StoryMemError, match=r"shot 'b' names an image .*lake\.png"):
-        film.own_images(story, tmp_path / "story.json")
-    (tmp_path / "lake.png").touch()
-    assert film.own_images(story, tmp_path / "story.json") == {
-        name: (tmp_path / name).resolve() for name in ("door.png", "lake.png")
-    }
+    place = Place(tmp_path / "ComfyUI", None)
+    with pytest.raises(StoryMemError, match=r"shot 'b' names an image .*beside story\.json nor .*lake\.png"):
+        film.own_images(story, tmp_path / "story.json", place)
+    lake = place.host / "input" / "lake.png"
+    lake.parent.mkdir(parents=True)
+    lake.touch()
+    assert film.own_images(story, tmp_path / "story.json", place) == {
+        "door.png": tmp_path / "door.png", "lake.png": lake
+    }  # fmt: skip
     (tmp_path / "inner").mkdir()
     for elsewhere in ("../lake.png", str(tmp_path / "lake.png")):
         other = scripts.parse(json.dumps({"scenes": [{"shots": [{"prompt": "A", "end_image": elsewhere}]}]}))
-        with pytest.raises(StoryMemError, match="does not lie beside the script"):
-            film.own_images(other, tmp_path / "inner" / "story.json")
+        with pytest.raises(StoryMemError, match=r"lies neither beside story\.json nor in"):
+            film.own_images(other, tmp_path / "inner" / "story.json", place)
+
+
+def test_a_queued_graph_finds_the_images_of_its_script_too(tmp_path, monkeypatch):
+    graph = json.loads(story_graph(tmp_path).read_text())
+    shots = [{"prompt": "A fox.", "start_image": "door.png"}]
+    graph["1"]["inputs"]["text"] = json.dumps({"scenes": [{"shots": shots}]})
+    file = tmp_path / "queued.json"
+    file.write_text(json.dumps(graph))
+    (tmp_path / "door.png").touch()
+    ran = {}
+    monkeypatch.setattr(film, "_run", lambda graph, *_, **options: ran.update(options) or [])
+    film.queue(Arguments("queue", graph=file), Place(tmp_path / "ComfyUI", None), print)
+    assert ran["images"]["door.png"] == tmp_path / "door.png"
+
+
+def test_progress_does_without_a_plan_that_only_the_run_knows(tmp_path):
+    graph = json.loads(story_graph(tmp_path).read_text())
+    script = scripts.parse("A fox.\n\n[continue] It runs.")
+    assert len(film._modes(graph, script)) == 2
+    graph["3"]["inputs"]["only"] = ["9", 0]
+    assert film._modes({**graph, "9": {"class_type": "RandomShots", "inputs": {}}}, script) == []
 
 
 def test_files_that_a_graph_loads_lie_beside_it_or_in_the_hosts_input_folder(tmp_path):
@@ -266,6 +308,30 @@ def test_run_py_shows_its_commands():
     done = subprocess.run([sys.executable, str(ROOT / "run.py"), "-h"], capture_output=True, text=True)
     for command in ("demo", "film", "queue", "test", "bench", "mutants"):
         assert command in done.stdout
+
+
+def test_what_each_command_needs(tmp_path, monkeypatch):
+    import run
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    def steps(*words):
+        return [step.name for step in run.needed(parse(words)).environment.steps]
+
+    plan = ("film", str(ROOT / "README.md"), "--plan")
+    assert "test tools" in steps("bench", "laws") and "training" in steps("train", "tiny", "--out", "x")
+    assert "json5" in steps(*plan)
+    # What is there already is enough, also without a network.
+    monkeypatch.setattr(Environment, "missing", lambda self: [])
+    assert "torch" in steps(*plan)
+
+
+def test_a_card_is_found_on_linux_and_on_wsl(tmp_path, monkeypatch):
+    linux, wsl = tmp_path / "version", tmp_path / "libcuda.so.1"
+    monkeypatch.setattr(server, "DRIVERS", (str(linux), str(wsl)))
+    assert not server.has_gpu()
+    wsl.touch()
+    assert server.has_gpu()
 
 
 def test_an_older_python_is_told_what_is_needed(monkeypatch, capsys):

@@ -89,6 +89,19 @@ def test_settings_of_the_plan():
     assert graphs.plan_settings(graphs.with_references(STORY, ["a", "b", "c"]))["references"] == 3
 
 
+def test_widgets_that_primitive_nodes_fill():
+    seed = {"class_type": "PrimitiveInt", "inputs": {"value": 12}}
+    linked = {**graphs._with_inputs(STORY, "3", seed=["p", 0], only=["q", 0]), "p": seed}
+    assert graphs.plan_settings(linked)["seed"] == 12
+    with pytest.raises(
+        GraphError, match=r"only of the graph's StoryMemStoryLoop node comes from another .*, q"
+    ):
+        graphs.only_shots(linked)
+    other = {**linked, "p": {"class_type": "SeedGenerator", "inputs": {"value": 12}}}
+    with pytest.raises(GraphError, match=r"seed of .*SeedGenerator.*Write it into the node itself"):
+        graphs.plan_settings(other)
+
+
 def test_the_shots_that_a_graph_makes():
     assert graphs.only_shots(STORY) == ""
     assert graphs.only_shots(graphs._with_inputs(STORY, "3", only="1-2")) == "1-2"
