@@ -38,9 +38,8 @@ class StoryMemShotStitch(io.ComfyNode):
     def execute(cls, story, fps, crossfade, colour_match=0) -> io.NodeOutput:
         told = graph.to_save(cls.hidden.prompt, cls.hidden.extra_pnginfo)
         film = publish.publish(story, fps=fps, crossfade=crossfade, colour_match=colour_match, graph=told)
-        return io.NodeOutput(
-            InputImpl.VideoFromFile(str(film)), str(film), ui=files.preview(film, animated=True)
-        )
+        video = InputImpl.VideoFromFile(str(files.lasting(film)))
+        return io.NodeOutput(video, str(film), ui=files.preview(film, animated=True))
 
     @classmethod
     def fingerprint_inputs(cls, **_: object) -> float:

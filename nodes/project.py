@@ -39,7 +39,7 @@ class StoryMemStoryProject(io.ComfyNode):
                     "shot",
                     default="",
                     tooltip="Which shots: a number as on the sheet, an id, a range such as 2-4, several separated "
-                    "by commas, or all. With look: the shots to show on the sheet; empty shows all.",
+                    "by commas, or all. With look: the shots to show on the sheet; empty shows the last 40.",
                 ),
                 io.Int.Input(
                     "take",

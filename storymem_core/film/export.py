@@ -3,7 +3,8 @@
     <folder>/export/<format>/   film.mp4, film.mov or film/000001.png ...    shots/001.*    film.otio
                                 sound.wav    export.json
 
-The folder is written under another name and put in its place when it is whole.
+The folder is written under another name and put in its place when it is whole. Files that a person has put
+into it or changed there are his own: they stay.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import partial
+from itertools import count
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -88,6 +90,7 @@ def export(
                 if folder.exists():
                     folder.rename(replaced)
                 temporary.rename(folder)
+                _keep_others(replaced, folder)
         finally:
             remove(temporary)
             remove(replaced)
@@ -96,7 +99,8 @@ def export(
 
 def film_path(folder: Path) -> Path:
     """The film of an export: a file, or the folder of its pictures."""
-    return next(path for path in sorted(folder.glob("film*")) if path.name != TIMELINE)
+    names = ("film", *(f"film.{encoding.container}" for encoding in _MOVIES.values()))
+    return next(path for path in map(folder.joinpath, names) if path.exists())
 
 
 def _film(
@@ -158,7 +162,23 @@ def _record(
 
 def _is_whole(folder: Path, made_of: str) -> bool:
     told = read_json(folder / RECORD) or {}
-    return told.get("made_of") == made_of and told.get("files") == _sizes(folder)
+    return told.get("made_of") == made_of and told["files"].items() <= _sizes(folder).items()
+
+
+def _keep_others(old: Path, new: Path) -> None:
+    """Move what is in an earlier export and was not written by it: files put there, under their own names,
+    and such as were changed, with `.edited1` in their names."""
+    written = (read_json(old / RECORD) or {}).get("files", {})
+    for name, size in _sizes(old).items():
+        if written.get(name) == size:
+            continue
+        own = new / name
+        for number in count(1):
+            if not own.exists():
+                break
+            own = (new / name).with_stem(f"{Path(name).stem}.edited{number}")
+        own.parent.mkdir(parents=True, exist_ok=True)
+        (old / name).replace(own)
 
 
 def _sizes(folder: Path) -> dict[str, int]:

@@ -52,7 +52,7 @@ def write(
         begin, fading = faded // 2, clip.fade - clip.fade // 2
         source = span(begin, clip.frames - begin - fading)
         media = _media(otio, clip.media, span(0, clip.frames), rate)
-        video.append(otio.schema.Clip(clip.name, media, source, metadata={"storymem": dict(clip.told)}))
+        video.append(otio.schema.Clip(clip.name, media, source, metadata={"storymem": _metadata(clip.told)}))
         if clip.fade:
             kind = otio.schema.TransitionTypes.SMPTE_Dissolve
             video.append(otio.schema.Transition("", kind, time(clip.fade // 2), time(fading)))
@@ -65,6 +65,12 @@ def write(
         audio.append(otio.schema.Clip("sound", otio.schema.ExternalReference(file, whole), whole))
         timeline.tracks.append(audio)
     timeline.to_json_file(str(path))
+
+
+def _metadata(told: Mapping[str, Any]) -> dict[str, Any]:
+    """What OpenTimelineIO can hold: whole numbers of 64 bits, signed. A seed above them is told as text."""
+    large = {name: str(value) for name, value in told.items() if isinstance(value, int) and value >= 2**63}
+    return {**told, **large}
 
 
 def _media(otio: Any, media: str, available: Any, rate: float) -> Any:

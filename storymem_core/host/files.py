@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import folder_paths
 from av.error import FFmpegError
 from torch import Tensor
 
-from ..disk import file_sha256
+from ..disk import file_sha256, replacing
 from ..errors import StoryMemError
 
 
@@ -73,6 +74,23 @@ def input_sha256(name: str) -> str | None:
     path = os.path.join(folder or folder_paths.get_input_directory(), plain)
     # os.path, which takes any text of a person for a name.
     return file_sha256(Path(path)) if os.path.isfile(path) and not os.path.isabs(plain) else None
+
+
+def lasting(file: Path) -> Path:
+    """The file as it is now, under a name of its own in the host's temporary folder.
+
+    A video is read when a later node uses it, and by then another Shot Stitch of the same story may have
+    replaced the film.
+    """
+    target = Path(folder_paths.get_temp_directory(), "storymem", file_sha256(file) + file.suffix)
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(target) as temporary:
+            try:
+                os.link(file, temporary)
+            except OSError:  # another disk, or one that knows no links
+                shutil.copyfile(file, temporary)
+    return target
 
 
 def preview(file: Path, *, animated: bool = False) -> dict:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_right
 from functools import cached_property
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -47,9 +48,8 @@ class Lettering:
         text = printable(text)
         if self.width(text) <= width:
             return text
-        while text and self.width(text + "…") > width:
-            text = text[:-1]
-        return text.rstrip() + "…"
+        shorter = bisect_right(range(len(text)), width, key=lambda count: self.width(text[:count] + "…"))
+        return text[: max(0, shorter - 1)].rstrip() + "…"
 
     def wrap(self, text: str, width: float, lines: int) -> list[str]:
         """At most `lines` lines, broken between words and Chinese, Japanese or Korean signs."""

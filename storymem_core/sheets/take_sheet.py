@@ -49,7 +49,10 @@ def draw(states: Sequence[ShotState], places: Sequence[int], title: str) -> Imag
     canvas = ImageDraw.Draw(sheet)
     letters.title.draw(canvas, (MARGIN, 40), letters.title.fit(title, INNER), INK)
     made = sum(state.standing is not None for state in states)
-    letters.body.draw(canvas, (MARGIN, 108), f"{made} of {len(states)} shots made", SOFT)
+    told = f"{made} of {len(states)} shots made"
+    if len(places) < len(states):
+        told += f"   ·   {len(places)} are shown here; `shot` says which"
+    letters.body.draw(canvas, (MARGIN, 108), told, SOFT)
     y = HEADER
     for row in rows:
         row.draw(sheet, canvas, y)

@@ -16,6 +16,9 @@ from .outline import Outline
 from .project import Project, Story, output_folder
 from .shot_states import ShotState, look, report, so_far
 
+MOST_SHOWN = 40
+"""Shots on a sheet that names none: a row of each of 100 shots would take half a GB as an image."""
+
 
 class Seen(NamedTuple):
     """What a person sees of a story's folder."""
@@ -36,7 +39,8 @@ def use(root: Path, name: str, action: str, shots: str, take: int) -> Seen:
         root: the host's output folder.
         name: the project's.
         action: "look", or one of ACTIONS.
-        shots: which shots, as `shot_list.picked` reads it; the sheet shows these, all if none is named.
+        shots: which shots, as `shot_list.picked` reads it; the sheet shows these, the last MOST_SHOWN if none
+            is named.
         take: for the action "take".
 
     Raises:
@@ -50,6 +54,7 @@ def use(root: Path, name: str, action: str, shots: str, take: int) -> Seen:
     states = look(project)
     outline = project.outline()
     places, told = _places(shots.strip() or ALL, states, outline), outline.script
+    places = places if shots.strip() else places[-MOST_SHOWN:]
     return Seen(
         so_far(states, Story(str(project.folder))),
         parse(told) if told else None,

@@ -181,6 +181,8 @@ def test_too_much_text_is_cut_off_with_an_ellipsis():
     assert len(lines) == 12 and lines[-1].endswith("…")
     (line,) = Lettering(18).wrap("a" * 500, 380, 12)
     assert line.endswith("…")
+    width = Lettering(18).width
+    assert width(line) <= 380 < width("a" + line), "no shorter than it must be"
 
 
 def test_letters_without_a_font_lose_their_accents_first(monkeypatch):

@@ -15,7 +15,7 @@ from PIL import Image
 from stories import Told, noise, scene, tell
 
 from storymem_core.errors import StoryMemError
-from storymem_core.film import export, film, sound
+from storymem_core.film import export, film, sound, timeline
 from storymem_core.film.sound import Sound
 
 FRAMES = (9, 8, 9)
@@ -132,6 +132,31 @@ def test_what_is_there_is_not_written_again(story, monkeypatch):
         export.export(story, "png", fps=8)
     assert len(pictures(folder / "film")) == 26
     assert [path.name for path in folder.parent.iterdir()] == ["png"]
+
+
+def test_what_a_person_puts_or_changes_there_stays(story):
+    folder = export.export(story, "png")
+    age = (folder / "film" / "000001.png").stat().st_mtime_ns
+    (folder / ".DS_Store").write_text("finder")
+    (folder / "cut").mkdir()
+    (folder / "cut" / "film project.drp").write_text("mine")
+    export.export(story, "png")
+    assert (folder / "film" / "000001.png").stat().st_mtime_ns == age, "it is whole as it was written"
+    for edit in ("first", "second"):
+        (folder / "film.otio").write_text(edit)
+        export.export(story, "png", fps=8 if edit == "first" else 12)
+    assert (folder / "cut" / "film project.drp").read_text() == "mine"
+    assert [(folder / f"film.edited{n}.otio").read_text() for n in (1, 2)] == ["first", "second"]
+    assert otio.adapters.read_from_file(str(folder / "film.otio")).name == "fox"
+    assert export.film_path(folder) == folder / "film"
+
+
+@pytest.mark.parametrize("seed", [2**63 - 1, 2**64 - 1])
+def test_any_seed_can_be_on_the_timeline(tmp_path, seed):
+    clip = timeline.Clip("one", "one.mp4", 5, 0, {"seed": seed, "id": "a"})
+    timeline.write(tmp_path / "film.otio", "fox", [clip], Fraction(16))
+    (read,) = otio.adapters.read_from_file(str(tmp_path / "film.otio")).find_clips()
+    assert int(read.metadata["storymem"]["seed"]) == seed and read.metadata["storymem"]["id"] == "a"
 
 
 def test_what_a_killed_export_has_left_is_in_nobodys_way(story):
