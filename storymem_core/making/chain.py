@@ -260,7 +260,7 @@ def add_shot(
         if before is not None:
             check_size_of(before, own.width, own.height)
         choice = Choice(embedder or embedders.default(), filter, keyframes)
-        seen = as_bank(memory) if before is None else story.memory().load()
+        seen = as_bank(memory) if before is None else story.memory(memory_edits).load()
         if memory_edits:
             seen = story_edits.seen_by_next(seen, memory_edits, opened.given(story.keys))
         outline = opened.outline()

@@ -36,7 +36,15 @@ from ..script.plan import ShotPlan, plan
 from ..script.script import Script, dumps, take_seed
 from ..store import same_frames
 from ..store.project import Project, StoredMemory, StoredShot, Story, output_folder
-from ..store.takes import Standing, check_kept_in_script, check_locked, standing
+from ..store.stored_shot import differences
+from ..store.takes import (
+    Standing,
+    check_kept_in_script,
+    check_locked,
+    chosen_anew,
+    kept_frames,
+    standing,
+)
 from .going_on import asked, check_ids, check_size_of, earlier, last_shot
 from .loop_body import CLOSE
 from .shot import Choice
@@ -280,7 +288,8 @@ def _begun(number: int, planned: ShotPlan, loop: Loop, story: Story, making: Mak
     decision = project.outline().of(planned.id)
     planned = replace(planned, seed=take_seed(planned.seed, decision.take), take=decision.take)
     before = project.stored(story.keys[-1]) if story.keys else None
-    seen = (loop.bank if before is None else story.memory().load()).embedded_by(loop.choice.embedder.name)
+    known = loop.bank if before is None else story.memory(loop.memory_edits).load()
+    seen = known.embedded_by(loop.choice.embedder.name)
     if loop.memory_edits:
         seen = story_edits.seen_by_next(seen, loop.memory_edits, project.given(story.keys))
     images = Given(_start(planned, before, loop, making), _image(planned.end_image))
@@ -291,7 +300,10 @@ def _begun(number: int, planned: ShotPlan, loop: Loop, story: Story, making: Mak
         "body": making.body,
         "interpolation": making.interpolation,
     }
-    planned = replace(planned, dropped=_repeated(loop, planned, making.interpolation))
+    dropped = _repeated(loop, planned, making.interpolation)
+    own = range(dropped, _given_back(planned, making.interpolation))
+    story_edits.check_added(planned.id, planned.added, own, seen)
+    planned = replace(planned, dropped=dropped)
     found = standing(project, planned.id, made_of, decision)
     begun = Begun(number, planned, seen, images, made_of, found)
     return begun if found is not None else _with_frames_kept(begun, loop, making, project, before)
@@ -301,12 +313,21 @@ def _with_frames_kept(
     begun: Begun, loop: Loop, making: Making, project: Project, before: StoredShot | None
 ) -> Begun:
     """A shot that is not stored, once it is with the frames of another copy; as it was if there is none."""
-    # A body may use all of the bank that it is given, so all of it must be the same, not the pictures alone.
-    copy = same_frames.stored(project, begun.made_of, begun.seen, given=_without_a_nameless_embedder)
+    follows = None if before is None else before.frames_of
+    decision = project.outline().of(begun.plan.id)
+    copy = kept_frames(project, begun.plan.id, begun.made_of, decision)
+    shot = begun
+    if copy is not None:  # with the memory that they saw
+        shot = begun._replace(made_of=chosen_anew(copy, begun.made_of), memory=copy.before())
+        follows = copy.row.get("follows")
+    else:
+        # A body may use all of the bank that it is given, so all of it must be the same, not the pictures.
+        copy = same_frames.stored(project, begun.made_of, begun.seen, given=_without_a_nameless_embedder)
     if copy is None:
         return begun
-    stored = _stored(copy.all_frames(), begun, loop, making, project, before, copy.frames_of)
-    return begun._replace(standing=Standing(stored), chosen_anew=True)
+    stored = _stored(copy.all_frames(), shot, loop, making, project, before, follows, copy.frames_of)
+    stale = differences(shot.made_of, begun.made_of)
+    return begun._replace(standing=Standing(stored, stale), chosen_anew=True)
 
 
 def _without_a_nameless_embedder(bank: MemoryBank) -> MemoryBank:
@@ -373,7 +394,8 @@ def keep(loop: Loop, story: Story, making: Making, images: Sequence[Tensor]) -> 
     with _at(begun.number, begun.plan):
         project = Project.there(story.folder)
         before = project.stored(story.keys[-1]) if story.keys else None
-        return _stored(_frames(images), begun, loop, making, project, before)
+        follows = None if before is None else before.frames_of
+        return _stored(_frames(images), begun, loop, making, project, before, follows)
 
 
 def _stored(
@@ -383,6 +405,7 @@ def _stored(
     making: Making,
     project: Project,
     before: StoredShot | None,
+    follows: str | None,
     frames_of: str | None = None,
 ) -> StoredShot:
     """Choose a shot's keyframes, and store it.
@@ -390,11 +413,12 @@ def _stored(
     Args:
         frames: uint8 [F, H, W, 3].
         before: the shot before it.
+        follows: `frames_of` of the one that its frames go on from.
         frames_of: key of the stored copy for which they were made; None: the body has made them now.
     """
     _check(frames, begun.plan, making, before)
     began = time.perf_counter()
-    choice, follows = loop.choice, None if before is None else before.frames_of
+    choice = loop.choice
     after = remember(
         begun.memory, frames, choice.embedder, choice.filter,
         shot=begun.plan.id, limit=choice.limit, first=begun.plan.dropped, added=begun.plan.added,

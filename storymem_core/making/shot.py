@@ -36,7 +36,8 @@ from ..script.plan import ShotPlan
 from ..store import same_frames
 from ..store.outline import FIRST_TAKE, Decision
 from ..store.project import Project
-from ..store.takes import Standing, standing
+from ..store.stored_shot import differences
+from ..store.takes import Standing, chosen_anew, kept_frames, standing
 from .shot_images import Given
 from .shot_record import of_the_story, told_of
 
@@ -119,17 +120,20 @@ def make(
             that are not finite; no space left.
     """
     check(plan, models, settings, choice, memory)
-    made_of = ingredients(plan, models, settings, choice, memory, images)
+    asked = made_of = ingredients(plan, models, settings, choice, memory, images)
     found = standing(project, plan.id, made_of, decision)
     if found is not None:
         log.info("shot %s is there already (%s)", plan.id, found.shot.key[:12])
         return found, True
+    kept = kept_frames(project, plan.id, made_of, decision)
+    if kept is not None:  # with the memory that they saw
+        made_of, memory, follows = chosen_anew(kept, made_of), kept.before(), kept.row.get("follows")
     changed = project.changes(plan.id, made_of)
     watch, seen = Stopwatch(), seen_by(memory, plan.references)
     doubted = doubts(models, plan, settings.spacing, sees_memory=bool(seen.frames))
     for doubt in doubted:
         log.warning("shot %s: %s", plan.id, doubt)
-    kept = same_frames.stored(project, made_of, seen)
+    kept = kept or same_frames.stored(project, made_of, seen)
     if kept is None:
         why = "new" if changed is None else f"changed: {', '.join(changed)}"
         log.info("shot %s is made: %s", plan.id, why)
@@ -150,7 +154,8 @@ def make(
         "doubts": [*doubted, *after.doubts],
         "seconds": watch.seconds,
     }
-    return Standing(project.store(project.key(made_of), made_of, row, frames, memory, after.keyframes)), False
+    stored = project.store(project.key(made_of), made_of, row, frames, memory, after.keyframes)
+    return Standing(stored, differences(made_of, asked)), False
 
 
 def check(plan: ShotPlan, models: Models, settings: Settings, choice: Choice, memory: MemoryBank) -> None:

@@ -130,7 +130,8 @@ def update(
         frames: the shot's keyframes in order of time; they are not compared with each other.
         threshold: a frame with a cosine ABOVE it to any frame of `bank` is rejected: the embedder's own
             threshold, not the one that the keyframe scan came down to.
-        wanted: indices of `frames` that a person chose: they are added however similar they are.
+        wanted: indices of `frames` that a person chose: they are added however similar they are, and stay
+            where others can leave.
     """
     _same_embedder((*bank.frames, *frames), bank.embedder)
     if not math.isfinite(threshold):
@@ -142,7 +143,8 @@ def update(
     everything = (*bank.frames, *(frames[i] for i in fresh))
     too_many = max(0, len(everything) - bank.capacity)
     window = [place for place in range(bank.sink, len(everything)) if not everything[place].pinned]
-    leaving = window[:too_many]
+    chosen = {place for place, i in enumerate(fresh, len(bank.frames)) if i in wanted}
+    leaving = sorted(window, key=lambda place: (place in chosen, place))[:too_many]
     kept = [i for place, i in enumerate(fresh, len(bank.frames)) if place not in leaving]
     return Update(
         replace(bank, frames=tuple(frame for place, frame in enumerate(everything) if place not in leaving)),

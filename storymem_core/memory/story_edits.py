@@ -24,7 +24,10 @@ _NUMBERED = re.compile(r"(?:shot[- ]?)?(\d+)(:\d+)?", re.IGNORECASE)
 _EXACT = "@"
 """Stands before an id that looks like a number: a step of the story, which does not know later shots yet,
 would else take it for the number of another shot."""
-_HELD = " If that shot is locked or kept, unlock it in Story Project; Given Clip selects its own keyframes."
+_NOT_DONE = (
+    " An add must stand where its shot is made: in that Story Shot, or in the loop that makes it. "
+    "A locked shot keeps its keyframes; Given Clip selects its own."
+)
 """Why an `add` was not done."""
 
 
@@ -61,6 +64,16 @@ def for_story(text: str, shots: Sequence[str], bank: MemoryBank) -> str:
             remedy=f"It has {len(shots)} shots; 2:57 is frame 57 of shot 2. "
             "References have the names set in Memory Bank.",
         )
+    return exact(text, shots)
+
+
+def exact(text: str, shots: Sequence[str]) -> str:
+    """The edits with ids in place of numbers, for `seen_by_next` where no shots are known.
+
+    Args:
+        shots: the ids of the shots by whose places they are numbered.
+    """
+    edits = [_by_id(edit, shots) for edit in parse(text)]
     return "\n".join(str(_each(edit, lambda reference: _exact(reference, shots))) for edit in edits)
 
 
@@ -126,7 +139,7 @@ def seen_by_next(bank: MemoryBank, text: str, given: Mapping[str, Collection[int
                 f"shot {shot!r} added no frame {number} to the memory",
                 value=reference,
                 remedy=f"It added: {', '.join(map(str, frames)) or 'none'}. Correct this edit, or delete it."
-                + (_HELD if action == ADD else ""),
+                + (_NOT_DONE if action == ADD else ""),
             )
     return edited(bank, edits, standing=True)
 

@@ -56,10 +56,24 @@ class Outline:
         Args:
             shot_ids: shots of the story; nothing is given back where one of them is none of the outline.
         """
-        script = [shot.id for shot in parse(self.script).shots] if self.script else []
+        script = self._script_ids()
         before = [asked["shot_id"] for asked in self.shots if asked["shot_id"] not in script]
         everywhere = (*before, *script)
         return everywhere if set(shot_ids) <= set(everywhere) else ()
+
+    def before(self, shot_ids: Collection[str]) -> tuple[Mapping[str, Any], ...]:
+        """The outline's shots, up to the end of the part in which these are.
+
+        Of two loops in a row the second one's script is here with the first one's shots before it, also when
+        the first is run again: what comes behind its own shots is not its business.
+        """
+        script = self._script_ids()
+        earlier = tuple(asked for asked in self.shots if asked["shot_id"] not in script)
+        part = {asked["shot_id"] for asked in earlier} & set(shot_ids)
+        return earlier if part and not script.keys() & set(shot_ids) else self.shots
+
+    def _script_ids(self) -> Mapping[str, None]:
+        return dict.fromkeys(shot.id for shot in parse(self.script).shots) if self.script else {}
 
     def decided(self, shot_id: str, **change: Any) -> Outline:
         """This outline after another decision about a shot; `change` is of the fields of `Decision`."""

@@ -23,7 +23,7 @@ import numpy as np
 from ..disk import digest, remove, remove_unfinished, room_in, sync, sync_tree, unfinished, write_json
 from ..errors import StoryMemError
 from ..frames import frame_file
-from ..memory import bank_folder
+from ..memory import bank_folder, story_edits
 from ..memory.bank import MemoryBank
 from . import outline, story_folder
 from .outline import Outline
@@ -81,16 +81,23 @@ class Story(NamedTuple):
         project = Project.there(self.folder)
         return tuple(map(project.stored, self.keys))
 
-    def memory(self) -> StoredMemory:
+    def memory(self, edits: str = "") -> StoredMemory:
         """The memory after the newest shot.
 
         A stale copy saw another memory than this story's. So the way begins at the newest copy that saw the
         story's own, and goes on by what the later ones gave.
+
+        Args:
+            edits: of the story, see `memory.story_edits`: what they keep does not slide out on that way.
         """
         own = [place for place, stale in enumerate(self.stale) if not stale]
         begin = max(own, default=0)
+        later = self.keys[begin + 1 :]
+        if edits and later:
+            ids = [shot.id for shot in Project.there(self.folder).glanced(self.keys)]
+            edits = story_edits.exact(edits, ids)
         return StoredMemory(
-            self.folder, self.keys[begin], self.keys[begin + 1 :], None if own else self.begins
+            self.folder, self.keys[begin], later, None if own else self.begins, edits if later else ""
         )
 
 
@@ -110,6 +117,8 @@ class StoredMemory(NamedTuple):
     """Keys of the shots after it that move its memory on."""
     before: MemoryBank | None = None
     """The memory before the shot; None: what it saw."""
+    edits: str = ""
+    """What is done to the memory before each of the later shots, see `memory.story_edits.exact`."""
 
     def load(self) -> MemoryBank:
         """m_i = f(m_{i-1}, v_i): the bank before the shot, moved on by the keyframes that it gave."""
@@ -117,7 +126,7 @@ class StoredMemory(NamedTuple):
         shot = project.stored(self.key)
         bank = shot.memory_after() if self.before is None else shot.moved_on(self.before)
         for key in self.later:
-            bank = project.stored(key).moved_on(bank)
+            bank = project.stored(key).moved_on(story_edits.seen_by_next(bank, self.edits, {}))
         return bank
 
 

@@ -19,7 +19,7 @@ from ..memory.bank import MEMORY, account
 from ..script.script import take_seed
 from .outline import Decision
 from .project import Project, Story
-from .same_frames import surely_kept
+from .same_frames import CHOOSING, surely_kept
 from .stored_shot import StoredShot, differences
 from .story_folder import STORY
 from .takes import Standing
@@ -113,7 +113,7 @@ def kept(decision: Decision, asked: Mapping[str, Any], copies: Iterable[StoredSh
     held = next((copy for copy in copies if copy.key == decision.held), None)
     if held is None or decision.locked:
         return LOCKED if decision.locked else ""
-    return "" if _changed(held, asked) else KEPT
+    return KEPT if set(_changed(held, asked)) <= CHOOSING else ""
 
 
 def _state(
@@ -133,8 +133,11 @@ def _state(
     # Of a take the newest that fits, or else the newest: the last one of each wins.
     takes = {one.shot.take: one for one in sorted(whole, key=lambda one: not one.stale)}
     held = next((one for one in whole if one.shot.key == decision.held), None)
-    if held is not None and not decision.locked and _changed(held.shot, asked):
-        held = None
+    if held is not None and not decision.locked:
+        same = [held, *(one for one in whole if one.shot.frames_of == held.shot.frames_of)]
+        held = next((one for one in same if not _changed(one.shot, asked)), None) or (
+            held if set(_changed(held.shot, asked)) <= CHOOSING else None
+        )
     return ShotState(
         asked["shot_id"],
         str(asked.get("prompt", "")),
@@ -163,15 +166,15 @@ def _memory(project: Project, asked: Mapping[str, Any], before: Story | None) ->
     """What a shot would see of those before it; nothing where that is not known."""
     if before is None or not before.keys:
         return {}
-    bank = before.memory().load()
     edits = asked.get("memory_edits", "")
     if not edits:
-        return account(bank)
+        return account(before.memory().load())
     try:
+        bank = before.memory(edits).load()
         return account(story_edits.seen_by_next(bank, edits, project.given(before.keys)))
     except StoryMemError:
         # Another take did not give the frame. A run says so; here a person can choose the old one again.
-        return account(bank) | {"memory": None}
+        return account(before.memory().load()) | {"memory": None}
 
 
 def _inherited(copy: StoredShot, newest: Sequence[StoredShot], seen: Mapping[str, Any]) -> tuple[str, ...]:

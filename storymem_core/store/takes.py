@@ -7,13 +7,14 @@ person decided otherwise: a kept one stays though its memory has changed, a lock
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ..errors import StoryMemError
 from ..memory.bank import MEMORY
 from .outline import Decision, Outline
 from .project import Project
+from .same_frames import CHOOSING
 from .stored_shot import StoredShot, differences
 
 INHERITED = (*MEMORY, "start frames")
@@ -42,14 +43,48 @@ def standing(
         StoryMemError: the shot is locked, and its copy is no longer there or damaged.
     """
     held = held_copy(project, shot_id, decision)
-    if held is not None:
-        stale = differences(held.made_of, made_of)
+    for copy in () if held is None else (held, *_with_frames_of(project, held)):
+        stale = differences(copy.made_of, made_of)
         if decision.locked or set(stale) <= set(INHERITED):
             if stale:
                 log.info("shot %s stays as it is, although these changed: %s", shot_id, ", ".join(stale))
-            return Standing(held, stale)
+            return Standing(copy, stale)
     found = project.find(project.key(made_of))
     return None if found is None else Standing(found)
+
+
+def kept_frames(
+    project: Project, shot_id: str, made_of: Mapping[str, Any], decision: Decision
+) -> StoredShot | None:
+    """The copy that a person keeps, where its frames stay and only its keyframes are to be chosen anew.
+
+    Args:
+        made_of: as for `standing`, which has found none.
+    """
+    held = held_copy(project, shot_id, decision)
+    if held is None or not set(differences(held.made_of, made_of)) <= {*INHERITED, *CHOOSING}:
+        return None
+    log.info("shot %s is kept (%s), keyframes selected again", shot_id, held.key[:12])
+    return held
+
+
+def chosen_anew(held: StoredShot, made_of: Mapping[str, Any]) -> dict[str, Any]:
+    """All that makes a kept shot, with keyframes as they would be chosen now.
+
+    Args:
+        made_of: all that would make the shot now.
+    """
+    inherited = {name: value for name, value in held.made_of.items() if name in INHERITED}
+    return {name: value for name, value in made_of.items() if name not in INHERITED} | inherited
+
+
+def _with_frames_of(project: Project, held: StoredShot) -> Iterator[StoredShot]:
+    """Other copies with the frames of a held one, checked, newest first: their keyframes were chosen anew."""
+    for copy in reversed(project.copies()):
+        if copy.frames_of == held.frames_of and copy.key != held.key:
+            found = project.find(copy.key)
+            if found is not None:
+                yield found
 
 
 def held_copy(project: Project, shot_id: str, decision: Decision) -> StoredShot | None:
@@ -120,7 +155,7 @@ def check_kept_in_script(outline: Outline, shot_ids: Collection[str]) -> None:
     Raises:
         StoryMemError: a locked shot that was asked for last is not among them.
     """
-    for asked in outline.shots:
+    for asked in outline.before(shot_ids):
         if outline.of(asked["shot_id"]).locked and asked["shot_id"] not in shot_ids:
             raise StoryMemError(
                 f"shot {asked['shot_id']!r} is locked, but the script no longer contains it",

@@ -147,6 +147,15 @@ def test_a_frame_like_any_frame_of_memory_is_left_out():
     assert rejected[0].similarity == pytest.approx(np.cos(np.radians(5)))
 
 
+def test_a_frame_that_a_person_chose_enters_and_stays_where_others_can_leave():
+    memory = MemoryBank((make_frame(0), make_frame(1)), sink=1, capacity=4)
+    like = make_frame(2, memory.frames[1].embedding)
+    assert update(memory, [like], 0.9).kept == () and update(memory, [like], 0.9, [0]).kept == (like,)
+    new = [make_frame(number) for number in (3, 4, 5, 6)]
+    assert numbers(update(memory, new, 0.9).bank.frames) == [0, 4, 5, 6]
+    assert numbers(update(memory, new, 0.9, wanted=[0]).bank.frames) == [0, 3, 5, 6]
+
+
 def test_the_threshold_itself_is_not_too_similar():
     memory = MemoryBank((make_frame(0, [1, 0]),))
     same = make_frame(1, [2, 0])

@@ -147,6 +147,20 @@ def test_memory_after_a_shot_is_the_bank_moved_on(tmp_path):
     assert len(expected.frames) == 10  # the window has moved
 
 
+def test_what_is_pinned_stays_on_the_way_past_shots_that_saw_another_memory(tmp_path):
+    """Of a story whose later shots are kept, though their memory has changed."""
+    shots = [Told(name, noise(number)) for number, name in enumerate("abcdefgh")]
+    story = tell(tmp_path / "story", shots, keep=(0, 2, -1))
+    story = story._replace(stale=((), (), *[("memory",)] * 6))
+
+    def left(edits=""):
+        return [(frame.origin.shot, frame.origin.frame) for frame in story.memory(edits).load().frames]
+
+    assert ("b", 2) not in left()
+    for edits in ("pin 2:2", "pin b:2"):
+        assert left(edits)[:4] == [*left()[:3], ("b", 2)] and len(left(edits)) == 10
+
+
 def test_the_first_shot_names_the_embedder(project):
     given = MemoryBank(bank(1).frames, embedder="clip")
     stored = project.store(project.key(TOLD.made_of), TOLD.made_of, TOLD.row, TOLD.frames, NOTHING, given)

@@ -118,7 +118,9 @@ def test_an_added_frame_must_be_the_shots_own_and_have_room():
 
 
 def test_an_add_that_a_shot_did_not_do_is_told_with_its_reason():
-    with pytest.raises(StoryMemError, match=r"'shot-ab' added no frame 3 .* unlock it in Story Project"):
+    with pytest.raises(
+        StoryMemError, match=r"'shot-ab' added no frame 3 .*An add must stand where its shot is made"
+    ):
         seen_by_next(memory(), "add 1:3", GIVEN)
 
 

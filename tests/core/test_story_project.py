@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from toy_story import SHOTS, run, shot
 from storymem_core.errors import StoryMemError
 from storymem_core.film.publish import publish
 from storymem_core.memory.bank import MemoryBank
+from storymem_core.store import story_project
 from storymem_core.store.project import Project, Story, shot_ids
 from storymem_core.store.shot_states import KEPT, LOCKED, kept, look, report, so_far
 from storymem_core.store.story_project import ACTIONS, act, use
@@ -251,6 +253,13 @@ def test_report_and_sheet_tell_of_each_shot(tmp_path):
     ]
     one, all_shots = (use(tmp_path, "fox", "look", shots, 1).sheet for shots in ("2", ""))
     assert one.shape[0] < all_shots.shape[0] and one.std() > 1
+
+
+def test_of_a_long_story_the_sheet_shows_the_last_shots(tmp_path, monkeypatch):
+    run(tmp_path / "fox")
+    monkeypatch.setattr(story_project, "MOST_SHOWN", 2)
+    last, named, everything = (use(tmp_path, "fox", "look", text, 1).sheet for text in ("", "3-4", "all"))
+    assert np.array_equal(last, named) and last.shape[0] < everything.shape[0]
 
 
 # Any order of things

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from stories import Told, make, noise
 
 from storymem_core.errors import StoryMemError
 from storymem_core.store.outline import FIRST_TAKE, Decision, Outline
 from storymem_core.store.project import Project
-from storymem_core.store.takes import check_kept_in_script, check_locked, check_place, standing
+from storymem_core.store.takes import (
+    check_kept_in_script,
+    check_locked,
+    check_place,
+    chosen_anew,
+    kept_frames,
+    standing,
+)
 
 OLD, NEW = (Told("a", noise(n), extra={"memory": [f"m{n}"]}) for n in (1, 2))
 
@@ -45,6 +54,22 @@ def test_a_kept_copy_does_not_stand_for_what_is_another_shot(project, old):
     assert (found.shot.key, found.stale) == (new.key, ())
 
 
+def test_a_kept_copy_whose_keyframes_were_chosen_anew_stands_for_the_one_that_is_held(project, old):
+    kept, asked = Decision(held=old.key), {**NEW.made_of, "keyframe limit": 5}
+    assert standing(project, "a", asked, kept) is None
+    assert kept_frames(project, "a", {**asked, "prompt": "another"}, kept) is None
+    assert kept_frames(project, "a", asked, FIRST_TAKE) is None
+    assert kept_frames(project, "a", asked, kept).key == old.key
+    made_of = chosen_anew(old, asked)
+    assert made_of == {**OLD.made_of, "keyframe limit": 5}, "with the memory that the frames saw"
+    row = {**old.row, "frames_of": old.key}
+    anew = project.store(project.key(made_of), made_of, row, old.all_frames(), old.before(), old.keyframes())
+    found = standing(project, "a", asked, kept)
+    assert (found.shot.key, found.stale) == (anew.key, ("memory",))
+    assert standing(project, "a", NEW.made_of, kept).shot.key == old.key
+    assert kept_frames(project, "a", {**asked, "keyframe limit": 7}, kept).key == old.key
+
+
 def test_a_locked_copy_stands_whatever_changes(project, old):
     locked = Decision(held=old.key, locked=True)
     found = standing(project, "a", {**NEW.made_of, "prompt": "another", "new": 1}, locked)
@@ -68,6 +93,17 @@ def test_a_locked_shot_may_not_leave_the_script_unnoticed():
     assert error.value.value == "The b."
     assert "[cut, id: b] or [continue, id: b] before its prompt" in error.value.remedy
     check_kept_in_script(outline.decided("b", locked=False), {"a"})
+
+
+def test_the_first_of_two_loops_knows_nothing_of_the_seconds_locked_shots():
+    """They share a folder; of both the outline has the second one's script."""
+    script = json.dumps({"scenes": [{"shots": [{"id": "c", "prompt": "C."}, {"id": "d", "prompt": "D."}]}]})
+    shots = tuple({"shot_id": name, "prompt": f"The {name}."} for name in "abcd")
+    outline = Outline(script, shots, {name: Decision(held="k", locked=True) for name in "bd"})
+    check_kept_in_script(outline, {"a", "b"})
+    for ids, gone in (({"a"}, "b"), ({"a", "b", "c"}, "d"), ({"c", "d"}, "b"), ({"x"}, "b")):
+        with pytest.raises(StoryMemError, match=f"shot '{gone}' is locked, but"):
+            check_kept_in_script(outline, ids)
 
 
 def test_a_shot_named_by_its_place_is_no_locked_one_of_another_prompt(project):

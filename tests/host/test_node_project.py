@@ -78,6 +78,26 @@ def test_a_shot_is_rolled_again_and_later_ones_are_a_persons_choice(parts, outpu
     assert column(output, "key") == first
 
 
+def test_a_kept_shot_gives_another_frame_and_is_not_sampled(parts, output, request):
+    """Its frames saw another memory than the story has now, so that they cannot be made again."""
+    tell(parts, keyframes=1)
+    project("take", "1", 2)
+    tell(parts, keyframes=1)
+    kept = column(output, "key")
+    assert column(output, "stale")[1] == ["start frames", "memory"]
+    request.getfixturevalue("no_sampling")
+    tell(parts, keyframes=1, memory_edits="add 2:3")
+    assert column(output, "reused") == [True, False, True]
+    assert column(output, "frames_of")[1] == kept[1] and column(output, "added")[1] == [3]
+    assert column(output, "stale")[1] == ["start frames", "memory"], "it is kept still"
+    assert [frame["frame"] for frame in rows(output)[1]["keyframes"]] == [1, 3]
+    assert "stale: start frames, memory" in project()[3].splitlines()[2]
+    tell(parts, keyframes=1, memory_edits="add 2:3")
+    assert column(output, "reused") == [True] * 3
+    tell(parts, keyframes=1)
+    assert column(output, "key") == kept
+
+
 def test_the_loops_report_marks_what_a_decision_keeps(parts):
     def marks():
         (text,) = ask(parts)[0].ui["text"]

@@ -237,6 +237,15 @@ def test_shots_are_chained_and_stitched(parts, output):
     assert [row["dropped"] for row in told["shots"]] == [0, 1]
 
 
+def test_a_film_stays_what_it_was_when_another_stitch_replaces_it(parts, output):
+    """A later node reads it, perhaps after a second Shot Stitch of the same story."""
+    story = shot(parts)[0]
+    slow, fast = (call("StoryMemShotStitch", story=story, fps=fps)[0] for fps in (8.0, 16.0))
+    assert [video.get_components().frame_rate for video in (slow, fast)] == [8, 16]
+    again = call("StoryMemShotStitch", story=story, fps=16.0)[0]
+    assert again.get_stream_source() == fast.get_stream_source()
+
+
 def test_a_film_is_shown_where_the_output_folder_is_a_link(parts, output, tmp_path, monkeypatch):
     (tmp_path / "link").symlink_to(output)
     monkeypatch.setattr(folder_paths, "output_directory", str(tmp_path / "link"))
