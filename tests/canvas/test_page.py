@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 
 def test_every_node_can_be_added_by_hand(canvas, server):
     told = canvas.page.request.get(f"{server.url}/object_info").json()
@@ -13,6 +16,27 @@ def test_every_node_can_be_added_by_hand(canvas, server):
     assert canvas.missing_nodes() == []
     assert canvas.errors == []
 
+
+LABELS = Path(__file__).resolve().parents[2] / "locales" / "zh" / "nodeDefs.json"
+
+
+def test_a_chinese_page_names_and_explains_the_nodes_in_chinese(canvas, server):
+    canvas.page.request.post(f"{server.url}/settings/Comfy.Locale", data='"zh"')
+    try:
+        canvas.page.goto(server.url)
+        canvas.page.wait_for_function("window.app?.graph?.nodes.length")
+        told = canvas.page.evaluate(SHOWN, "StoryMemStoryLoop")
+    finally:
+        canvas.page.request.post(f"{server.url}/settings/Comfy.Locale", data='"en"')
+    labels = json.loads(LABELS.read_text(encoding="utf-8"))["StoryMemStoryLoop"]
+    assert told == [labels["display_name"], labels["inputs"]["memory_edits"]["tooltip"]]
+
+
+SHOWN = """type => {
+    const node = LiteGraph.createNode(type);
+    return [node.title, node.widgets.find(widget => widget.name === "memory_edits").tooltip];
+}"""
+"""The title and a tooltip of a new node."""
 
 REPORTS = """[app.rootGraph, ...app.rootGraph.subgraphs.values()].flatMap(graph => graph.nodes)
     .filter(node => node.type === "StoryMemScript")
