@@ -110,6 +110,10 @@ def sync(path: Path) -> None:
         handle = os.open(path, os.O_RDWR)
     try:
         os.fsync(handle)
+    except OSError as error:
+        # Some shared folders (of virtual machines, over a network) cannot do this for a folder.
+        if not (path.is_dir() and error.errno in (errno.EINVAL, errno.ENOTSUP)):
+            raise
     finally:
         os.close(handle)
 

@@ -115,8 +115,8 @@ MUTANTS = (
     Mutant(
         "window keeps the oldest",
         "storymem_core/memory/bank.py",
-        "leaving = window[:too_many]",
-        "leaving = window[len(window) - too_many :]",
+        "(place in chosen, place))[:too_many]",
+        "(place in chosen, place))[len(window) - too_many :]",
         "tests/core/test_memory.py::test_sink_and_window_over_a_story",
     ),
     Mutant(

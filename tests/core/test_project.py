@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import errno
 import json
 import logging
+import os
 import shutil
+import stat
 import subprocess
 import sys
 import threading
@@ -571,6 +574,20 @@ def test_a_file_that_another_program_holds_open(project, monkeypatch):
         make(project, TOLD._replace(seed=9))
     monkeypatch.undo()
     assert project.find(first.key)
+
+
+@pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOTSUP])
+def test_a_shared_folder_that_cannot_sync_folders_holds_stories_too(tmp_path, monkeypatch, code):
+    fsync = os.fsync
+
+    def of_files_only(handle):
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(code, os.strerror(code))
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", of_files_only)
+    project = Project.open(tmp_path / "story")
+    assert make(project, TOLD).key == project.key(TOLD.made_of)
 
 
 def test_other_errors_are_not_called_a_full_disk(project, monkeypatch):
