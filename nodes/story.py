@@ -135,8 +135,8 @@ def edits_input(
         default="",
         optional=True,
         tooltip="Memory edits for the whole story, one per line: pin hero · add 2:40 (frame 40 of shot 2) · drop 2:57 · "
-        f"cap 2. See Memory Edit. Only shots that {made_again}. A shot held by a chosen take, keep or lock stays as it is until redo "
-        "or unlock in Story Project.",
+        f"cap 2. See Memory Edit. Only shots that {made_again}. A shot held by a chosen take or keep keeps its frames, a locked "
+        "one everything, until redo or unlock in Story Project.",
     )
 
 

@@ -77,16 +77,17 @@ def input_names(references: Sequence[Path]) -> list[str]:
     return [f"{number}_{path.name}" for number, path in enumerate(references)]
 
 
-def own_images(script: Script, file: Path, place: Place) -> dict[str, Path]:
-    """The images that a script's shots name -> where they lie: beside its file, or in ComfyUI's input folder.
+def own_images(script: Script, file: Path, place: Place, only: str = "") -> dict[str, Path]:
+    """The images that a script's shots name -> where they lie: beside it, or in ComfyUI's input folder.
 
     Args:
-        file: the script's, or the graph's in which it stands.
+        file: the script's.
+        only: which of its shots are made, as `shot_list.chosen` reads it.
 
     Raises:
         StoryMemError: one is in neither; names the shot.
     """
-    named = {name: shot.id for shot in script.shots for name in (shot.start_image, shot.end_image) if name}
+    named = _named_images(chosen(script, only))
     found = _found(named, file, place)
     for name, shot in named.items():
         if name not in found:
@@ -105,8 +106,8 @@ def make(arguments: Arguments, place: Place, say: Callable[[str], None]) -> Path
     graph = filled_graph(arguments, list(references))
     script = parse(graphs.script(graph))
     images = found_inputs(graph, arguments.graph, place) | references
-    if file := arguments.script or arguments.graph:
-        images |= own_images(script, file, place)
+    if arguments.script:
+        images |= own_images(script, arguments.script, place, _known(graph))
     # The story's folder is a name below the server's output folder.
     output = arguments.out.resolve().parent if arguments.out else OUTPUT
     files = _run(graph, place, output, say, modes=_modes(graph, script), images=images)
@@ -121,8 +122,22 @@ def queue(arguments: Arguments, place: Place, say: Callable[[str], None]) -> lis
     graph = graphs.load(arguments.graph)
     images = found_inputs(graph, arguments.graph, place)
     for text in graphs.scripts(graph):
-        images |= own_images(parse(text), arguments.graph, place)
+        images |= _found(_named_images(parse(text)), arguments.graph, place)
     return _run(graph, place, arguments.out or OUTPUT, say, images=images)
+
+
+def _named_images(script: Script) -> dict[str, str]:
+    """The images of the input folder that a script's shots name -> the shot's id."""
+    named = {name: shot.id for shot in script.shots for name in (shot.start_image, shot.end_image) if name}
+    return {name: shot for name, shot in named.items() if not name.endswith(("[output]", "[temp]"))}
+
+
+def _known(graph: Graph) -> str:
+    """Which shots the graph makes; all where only the run knows it."""
+    try:
+        return graphs.only_shots(graph)
+    except GraphError:
+        return ""
 
 
 def _modes(graph: Graph, script: Script) -> list[str]:

@@ -64,6 +64,17 @@ def _move(temporary: Path, path: Path) -> None:
         ) from error
 
 
+def linked_or_copied(file: Path, target: Path) -> None:
+    """The same file under a second name: what replaces or removes the first leaves the second alone."""
+    if file.is_symlink():
+        target.symlink_to(os.readlink(file))
+        return
+    try:
+        os.link(file, target)
+    except OSError:  # another disk, or one that knows no links
+        shutil.copy2(file, target)
+
+
 def write_json(path: Path, value: Any) -> None:
     """Replace `path` by `value` as JSON for people: indented, UTF-8, no NaN."""
     # A lone surrogate in a prompt has no UTF-8; its backslash form is its JSON form too.

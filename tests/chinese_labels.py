@@ -37,7 +37,8 @@ def _rows(section: str) -> list[tuple[str, str]]:
     """Name and meaning of each socket."""
     table = section.partition("\n## ")[0]
     cells = (line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| `"))
-    return [(row[0].strip("`"), _plain(row[-1])) for row in cells]
+    named = ((row[0].strip("`"), _plain(row[-1])) for row in cells)
+    return [(name, meaning) for name, meaning in named if name.isidentifier()]  # not those that grow
 
 
 def _plain(text: str) -> str:

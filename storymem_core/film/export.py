@@ -20,14 +20,25 @@ from typing import Any
 
 import numpy as np
 
-from ..disk import digest, read_json, remove, remove_unfinished, room_in, sync_tree, unfinished, write_json
+from ..disk import (
+    digest,
+    file_sha256,
+    linked_or_copied,
+    read_json,
+    remove,
+    remove_unfinished,
+    room_in,
+    sync_tree,
+    unfinished,
+    write_json,
+)
 from ..errors import StoryMemError
 from ..store.project import Project, Story
 from ..store.stored_shot import StoredShot
 from . import film, movie, seams, timeline
 from .sound import Sound
 
-VERSION = 1
+VERSION = 2
 FOLDER, RECORD, TIMELINE, SOUND = "export", "export.json", "film.otio", "sound.wav"
 PNG = "png"
 _MOVIES = MappingProxyType({"h264": movie.H264, "prores": movie.PRORES})
@@ -75,6 +86,8 @@ def export(
             return folder
         folder.parent.mkdir(exist_ok=True)
         temporary, replaced = unfinished(folder), unfinished(folder.with_name(f"{format}.old"))
+        if replaced.exists() and not folder.exists():  # a run was killed while it put the new one in place
+            replaced.rename(folder)
         try:
             remove_unfinished(folder.parent)
             with room_in(project.folder):
@@ -88,9 +101,9 @@ def export(
                 _record(temporary, made_of, info, rate, clips)
                 sync_tree(temporary)
                 if folder.exists():
+                    _keep_others(folder, temporary)
                     folder.rename(replaced)
                 temporary.rename(folder)
-                _keep_others(replaced, folder)
         finally:
             remove(temporary)
             remove(replaced)
@@ -99,8 +112,7 @@ def export(
 
 def film_path(folder: Path) -> Path:
     """The film of an export: a file, or the folder of its pictures."""
-    names = ("film", *(f"film.{encoding.container}" for encoding in _MOVIES.values()))
-    return next(path for path in map(folder.joinpath, names) if path.exists())
+    return folder / ("film" if folder.name == PNG else f"film.{_MOVIES[folder.name].container}")
 
 
 def _film(
@@ -157,20 +169,25 @@ def _record(
         {"file": clip.media, "frames": clip.frames, "fade": clip.fade, **clip.told} for clip in clips
     ]
     told = {"version": VERSION, "fps": float(fps), "frames": info.frames, "size": info.size, "shots": shots}
-    write_json(folder / RECORD, {**told, "made_of": made_of, "files": _sizes(folder)})
+    files = {name: _stamp(folder / name) for name in _names(folder)}
+    write_json(folder / RECORD, {**told, "made_of": made_of, "files": files})
 
 
 def _is_whole(folder: Path, made_of: str) -> bool:
     told = read_json(folder / RECORD) or {}
-    return told.get("made_of") == made_of and told["files"].items() <= _sizes(folder).items()
+    files = told.get("files", {})
+    return told.get("made_of") == made_of and all(_is_as(folder / name, files[name]) for name in files)
 
 
 def _keep_others(old: Path, new: Path) -> None:
-    """Move what is in an earlier export and was not written by it: files put there, under their own names,
-    and such as were changed, with `.edited1` in their names."""
-    written = (read_json(old / RECORD) or {}).get("files", {})
-    for name, size in _sizes(old).items():
-        if written.get(name) == size:
+    """Put into an export what is in an earlier one and was not written by it: files put there, under their
+    own names, and such as were changed, with `.edited1` before the suffix. The earlier one stays as it is."""
+    told = read_json(old / RECORD) or {}
+    written = told.get("files", {}) if told.get("version") == VERSION else None
+    for name in _names(old):
+        if written is None and (new / name).exists():
+            continue  # nobody knows who wrote it, and the new one has it
+        if written and name in written and _is_as(old / name, written[name]):
             continue
         own = new / name
         for number in count(1):
@@ -178,10 +195,23 @@ def _keep_others(old: Path, new: Path) -> None:
                 break
             own = (new / name).with_stem(f"{Path(name).stem}.edited{number}")
         own.parent.mkdir(parents=True, exist_ok=True)
-        (old / name).replace(own)
+        linked_or_copied(old / name, own)
 
 
-def _sizes(folder: Path) -> dict[str, int]:
-    """Each file of an export with its bytes, but for the record itself."""
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != RECORD)
-    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
+def _names(folder: Path) -> list[str]:
+    """The files of an export, and links in it, but for the record itself."""
+    paths = (path for path in sorted(folder.rglob("*")) if path.is_symlink() or path.is_file())
+    return [name for path in paths if (name := path.relative_to(folder).as_posix()) != RECORD]
+
+
+def _stamp(path: Path) -> dict[str, Any]:
+    """What tells whether a file is as it was written."""
+    stat = path.stat()
+    return {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "sha256": file_sha256(path)}
+
+
+def _is_as(path: Path, stamp: Mapping[str, Any]) -> bool:
+    if path.is_symlink() or not path.is_file() or path.stat().st_size != stamp["size"]:
+        return False
+    # The time alone changes when a folder is copied.
+    return path.stat().st_mtime_ns == stamp["mtime_ns"] or file_sha256(path) == stamp["sha256"]

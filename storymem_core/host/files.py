@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 import folder_paths
 from av.error import FFmpegError
 from torch import Tensor
 
-from ..disk import file_sha256, replacing
+from ..disk import file_sha256, linked_or_copied, replacing
 from ..errors import StoryMemError
 
 
@@ -86,10 +85,7 @@ def lasting(file: Path) -> Path:
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         with replacing(target) as temporary:
-            try:
-                os.link(file, temporary)
-            except OSError:  # another disk, or one that knows no links
-                shutil.copyfile(file, temporary)
+            linked_or_copied(file, temporary)
     return target
 
 

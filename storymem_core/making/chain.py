@@ -30,7 +30,7 @@ from ..script.script import Script, dumps, take_seed
 from ..script.shot_list import chosen
 from ..store.project import Project, StoredMemory, Story, output_folder
 from ..store.shot_states import kept
-from ..store.takes import check_kept_in_script, check_locked, check_place
+from ..store.takes import check_added, check_kept_in_script, check_locked, check_place
 from . import draft as drafts
 from . import shot, shot_images
 from .going_on import asked as asked_before
@@ -108,7 +108,7 @@ def loop(
     before = last_shot(story, memory=memory, start_frames=start_frames, draft=draft)
     given, ids = asked_before(story), [planned.id for planned in script.shots]
     check_ids(given, ids)
-    bank = as_bank(memory) if story is None or before is None else story.memory().load()
+    bank = as_bank(memory) if story is None or before is None else story.memory(memory_edits).load()
     everywhere = [shot.id for shot in whole.shots]
     ids_of_story = [*(told["shot_id"] for told in given), *everywhere]
     memory_edits = story_edits.for_story(memory_edits, ids_of_story, bank)
@@ -176,6 +176,7 @@ def loop(
         check_locked(
             opened, outline, [planned.id for planned in shots], (settings["width"], settings["height"])
         )
+        check_added(opened, outline, {planned.id: planned.added for planned in shots})
         told = [asked(one) for one in steps]
         opened.outlined(replace(outline, script=dumps(whole), shots=(*given, *told)))
         copies = opened.copies()
@@ -255,7 +256,8 @@ def add_shot(
         told_before = asked_before(story)
         check_ids(told_before, [shot_id])
         # Wired from the same shot as the story, its memory is nothing new.
-        other = None if story.keys and memory == story.memory() else memory
+        same = isinstance(memory, StoredMemory) and story.keys and memory[:4] == story.memory()[:4]
+        other = None if same else memory
         before = last_shot(story, memory=other, start_frames=start_frames)
         if before is not None:
             check_size_of(before, own.width, own.height)
@@ -292,12 +294,13 @@ def add_shot(
                 memory_edits, [*(told["shot_id"] for told in told_before), shot_id], shot_id
             ),
         )
+        check_added(opened, outline, {shot_id: planned.added})
         models = with_loras(Models(high_noise_model, low_noise_model, vae, clip), planned)
         with opened.locked():
             follows = None if before is None else before.frames_of
             made, reused = shot.make(opened, planned, models, own, choice, seen, images, decision, follows)
     story = story.added(made.shot.key, reused, made.stale, seen)
-    return story, story.memory()
+    return story, story.memory(memory_edits)
 
 
 def glimpse(story: Story, frames: int = 4) -> list[np.ndarray]:

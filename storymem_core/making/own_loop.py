@@ -39,6 +39,7 @@ from ..store.project import Project, StoredMemory, StoredShot, Story, output_fol
 from ..store.stored_shot import differences
 from ..store.takes import (
     Standing,
+    check_added,
     check_kept_in_script,
     check_locked,
     chosen_anew,
@@ -167,7 +168,7 @@ def opened(
         start_given=start_frames is not None or before is not None,
     )
     choice = Choice(embedder or embedders.default(), filter, keyframes)
-    known = bank if story is None or before is None else story.memory().load()
+    known = bank if story is None or before is None else story.memory(memory_edits).load()
     known = known.embedded_by(choice.embedder.name)
     given, ids = asked(story), [shot.id for shot in shots]
     check_ids(given, ids)
@@ -196,6 +197,7 @@ def opened(
         outline = there.outline()
         check_kept_in_script(outline, {told["shot_id"] for told in given} | set(ids))
         check_locked(there, outline, ids)
+        check_added(there, outline, dict(zip(ids, added, strict=True)))
         shared = {"memory_edits": memory_edits, "keyframes": keyframes}
         asked_for = (_asked(shot) | shared for shot in whole)
         there.outlined(replace(outline, script=dumps(script), shots=(*given, *asked_for)))

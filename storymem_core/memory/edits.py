@@ -30,7 +30,7 @@ from .bank import MemoryBank
 from .frame import MemoryFrame, Origin
 from .references import REFERENCE
 
-ADD = "add"
+ADD, CAP = "add", "cap"
 _FRAMES = re.compile(r"(pin|unpin|drop|restore|add)\s+([^,\s].*)", re.IGNORECASE)
 _MOVE = re.compile(r"(move)\s+([^,\s].*?)\s+to\s+(\d+)", re.IGNORECASE)
 _CAP = re.compile(r"(cap)\s+(\d+)", re.IGNORECASE)
@@ -53,7 +53,7 @@ class Edit:
 
     def __str__(self) -> str:
         named = ", ".join(self.frames)
-        return {"move": f"move {named} to {self.number}", "cap": f"cap {self.number}"}.get(
+        return {"move": f"move {named} to {self.number}", CAP: f"{CAP} {self.number}"}.get(
             self.action, f"{self.action} {named}"
         )
 
@@ -119,8 +119,9 @@ def move(bank: MemoryBank, names: Sequence[Name], to: int) -> MemoryBank:
     return replace(bank, frames=(*others[: to - 1], *ordered, *others[to - 1 :]))
 
 
-def cap(bank: MemoryBank, most: int) -> MemoryBank:
-    """At most so many frames of any one shot, its first ones; pinned frames and references are never taken.
+def cap(bank: MemoryBank, most: int, added: Collection[Name] = ()) -> MemoryBank:
+    """At most so many frames of any one shot, its first ones; references, pinned frames and those that a
+    person has added are never taken.
 
     What leaves is not set aside: it is as if the window had let it go.
 
@@ -133,10 +134,11 @@ def cap(bank: MemoryBank, most: int) -> MemoryBank:
             value=most,
             remedy="Use 1 or more, or drop the frames.",
         )
-    count = Counter(frame.origin.shot for frame in bank.frames if frame.pinned)
+    chosen = [frame.pinned or name_of(frame) in added for frame in bank.frames]
+    count = Counter(frame.origin.shot for frame, stays in zip(bank.frames, chosen, strict=True) if stays)
     kept = []
-    for frame in bank.frames:
-        free = not frame.pinned and frame.origin.source != REFERENCE
+    for frame, stays in zip(bank.frames, chosen, strict=True):
+        free = not stays and frame.origin.source != REFERENCE
         if free and count[frame.origin.shot] >= most:
             continue
         count[frame.origin.shot] += free
@@ -164,6 +166,8 @@ def edited(bank: MemoryBank, edits: Sequence[Edit], *, standing: bool = False) -
         StoryMemError: a frame that is not there; an `add` of no story; what an edit itself refuses.
     """
     numbered = (*bank.frames, *bank.aside)
+    references = [reference for edit in edits if edit.action == ADD for reference in edit.frames]
+    added = [name_of(frame) for frame in bank.frames if spelt(frame) in references]
     for edit in edits:
         if edit.action == ADD:
             if not standing:
@@ -173,8 +177,9 @@ def edited(bank: MemoryBank, edits: Sequence[Edit], *, standing: bool = False) -
                     remedy="Write this line into `memory_edits` of Story Loop or Story Shot.",
                 )
             continue
-        names = _found(bank, numbered, edit, standing)
-        if names or edit.action == "cap":
+        if edit.action == CAP:
+            bank = cap(bank, edit.number, added)
+        elif names := _found(bank, numbered, edit, standing):
             bank = _ACTIONS[edit.action](bank, names, edit.number)
     return bank
 
@@ -185,7 +190,6 @@ _ACTIONS: dict[str, Callable[[MemoryBank, Sequence[Name], int], MemoryBank]] = {
     "drop": lambda bank, names, _: drop(bank, names),
     "restore": lambda bank, names, _: restore(bank, names),
     "move": move,
-    "cap": lambda bank, _, number: cap(bank, number),
 }
 
 

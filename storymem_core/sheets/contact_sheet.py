@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageDraw import ImageDraw
 
-LOOK = 1
+LOOK = 2
 """Raise it when the picture of the same shots changes."""
 
 _PROMPT_LINES, _HIGHEST = 12, 30_000

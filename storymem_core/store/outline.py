@@ -69,8 +69,7 @@ class Outline:
         """
         script = self._script_ids()
         earlier = tuple(asked for asked in self.shots if asked["shot_id"] not in script)
-        part = {asked["shot_id"] for asked in earlier} & set(shot_ids)
-        return earlier if part and not script.keys() & set(shot_ids) else self.shots
+        return earlier if earlier and not script.keys() & set(shot_ids) else self.shots
 
     def _script_ids(self) -> Mapping[str, None]:
         return dict.fromkeys(shot.id for shot in parse(self.script).shots) if self.script else {}

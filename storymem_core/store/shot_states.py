@@ -51,6 +51,8 @@ class ShotState(NamedTuple):
         stale = ", ".join(self.standing.stale)
         if self.decision.locked:
             return f"locked, stale: {stale}" if stale else "locked"
+        if self.stays and set(self.standing.stale) & CHOOSING:
+            return f"kept, stale: {stale}; the next run selects its keyframes again"
         if self.stays:
             return f"kept, stale: {stale}" if stale else "kept"
         if surely_kept(self.standing.shot, self.standing.stale):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any, NamedTuple
 
 from ..errors import StoryMemError
@@ -43,12 +44,14 @@ def standing(
         StoryMemError: the shot is locked, and its copy is no longer there or damaged.
     """
     held = held_copy(project, shot_id, decision)
-    for copy in () if held is None else (held, *_with_frames_of(project, held)):
+    for copy in () if held is None else chain((held,), _with_frames_of(project, held)):
         stale = differences(copy.made_of, made_of)
         if decision.locked or set(stale) <= set(INHERITED):
             if stale:
                 log.info("shot %s stays as it is, although these changed: %s", shot_id, ", ".join(stale))
             return Standing(copy, stale)
+    if held is not None and _keyframes_alone(held, made_of):
+        return None  # see `kept_frames`: a copy that fits has other frames
     found = project.find(project.key(made_of))
     return None if found is None else Standing(found)
 
@@ -62,10 +65,16 @@ def kept_frames(
         made_of: as for `standing`, which has found none.
     """
     held = held_copy(project, shot_id, decision)
-    if held is None or not set(differences(held.made_of, made_of)) <= {*INHERITED, *CHOOSING}:
+    if held is None or not _keyframes_alone(held, made_of):
         return None
     log.info("shot %s is kept (%s), keyframes selected again", shot_id, held.key[:12])
     return held
+
+
+def _keyframes_alone(held: StoredShot, made_of: Mapping[str, Any]) -> bool:
+    changed = set(differences(held.made_of, made_of))
+    # Another embedder cannot compare its frames with those of the memory that the copy saw.
+    return changed <= {*INHERITED, *CHOOSING} - {"embedder"}
 
 
 def chosen_anew(held: StoredShot, made_of: Mapping[str, Any]) -> dict[str, Any]:
@@ -126,6 +135,30 @@ def check_locked(
                 value=f"{size[0]}x{size[1]}",
                 remedy="Unlock it in Story Project, or make the film at that size.",
             )
+
+
+def check_added(project: Project, outline: Outline, added: Mapping[str, Collection[int]]) -> None:
+    """Refuse frames that a person adds to the memory from a locked shot that did not give them.
+
+    Args:
+        added: each shot's id -> the numbers of those frames.
+
+    Raises:
+        StoryMemError: it is so; or a locked copy is gone or damaged.
+    """
+    for shot_id, numbers in added.items():
+        decision = outline.of(shot_id)
+        held = held_copy(project, shot_id, decision) if numbers and decision.locked else None
+        if held is None:
+            continue
+        given = {frame["frame"] for frame in held.row["keyframes"]}
+        for number in numbers:
+            if number not in given:
+                raise StoryMemError(
+                    f"a memory edit adds a frame of shot {shot_id!r}, which is locked with its keyframes",
+                    value=f"add {shot_id}:{number}",
+                    remedy="Unlock the shot in Story Project, or delete the edit.",
+                )
 
 
 def check_place(project: Project, outline: Outline, shot_id: str, prompt: str) -> None:

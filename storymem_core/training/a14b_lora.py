@@ -184,8 +184,8 @@ def _lora(given: argparse.Namespace) -> None:
         raise StoryMemError(
             f"the GPU's memory is full: {str(error).splitlines()[0]}",
             value=f"--memory {given.memory}",
-            remedy="Give a smaller --memory, in another --out or from the beginning, or share the model "
-            "between more GPUs; the command `memory` prints what each takes.",
+            remedy=f"Give a smaller --memory, and move {given.out / folder / given.expert} away if it is "
+            "there; or share the model between more GPUs. The command `memory` prints what each takes.",
         ) from error
     print(f"{result.step} steps{'' if result.finished else ': the same command goes on from here'}")
 

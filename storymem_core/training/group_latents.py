@@ -71,16 +71,17 @@ def cache_latents(
     length = curated.clips[0].length
     grey = cache(lambda width, height: _encoded(vae, shot_pixels(None, length, height, width)))
     for number, (path, group) in enumerate(missing, 1):
-        own = turned(size, upright=video_files.is_upright(videos / clips[group.target].video))
+        own = turned(size, video_files.shape(videos / clips[group.target].video))
         tensors = {**encode(vae, group, clips, videos, own), "m2v": grey(*own)}
         with replacing(path) as temporary:
             save_file(tensors, temporary, {"target": group.target})
         say(f"latents of group {number} of {len(missing)}")
 
 
-def turned(size: tuple[int, int], *, upright: bool) -> tuple[int, int]:
-    """Width and height, swapped where that fits the orientation."""
-    return (min(size), max(size)) if upright else (max(size), min(size))
+def turned(size: tuple[int, int], shape: tuple[int, int]) -> tuple[int, int]:
+    """Width and height, swapped where that fits the orientation of a picture of this width and height."""
+    (width, height), (wide, high) = size, shape
+    return (height, width) if (wide - high) * (width - height) < 0 else size
 
 
 def encode(

@@ -82,14 +82,14 @@ def frames(path: Path, *, start: int = 0, short_side: int | None = None) -> Iter
         raise _damaged(path, error.strerror or type(error).__name__) from error
 
 
-def is_upright(path: Path) -> bool:
-    """Whether its picture is higher than wide.
+def shape(path: Path) -> tuple[int, int]:
+    """Width and height of its picture, as `frames` gives it.
 
     Raises:
         StoryMemError: as `frames`.
     """
     height, width, _ = next(frames(path)).shape
-    return bool(height > width)
+    return width, height
 
 
 def clip(path: Path, start: int, length: int, size: tuple[int, int]) -> np.ndarray:

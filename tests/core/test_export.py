@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import wave
 from fractions import Fraction
 from pathlib import Path
@@ -148,6 +149,15 @@ def test_what_a_person_puts_or_changes_there_stays(story):
     assert (folder / "cut" / "film project.drp").read_text() == "mine"
     assert [(folder / f"film.edited{n}.otio").read_text() for n in (1, 2)] == ["first", "second"]
     assert otio.adapters.read_from_file(str(folder / "film.otio")).name == "fox"
+    shutil.copytree(folder, folder.with_name("copied"))  # with other times, and by other hands
+    shutil.rmtree(folder)
+    shutil.copytree(folder.with_name("copied"), folder, copy_function=shutil.copyfile)
+    export.export(story, "png", fps=8)
+    assert len([*folder.rglob("*.edited*")]) == 2 and len(pictures(folder / "film")) == 26
+    # Nobody knows any more who wrote what: what the new one has not is kept.
+    (folder / "export.json").write_text("{")
+    export.export(story, "png", fps=12)
+    assert len([*folder.rglob("*.edited*")]) == 2 and (folder / "cut" / "film project.drp").exists()
     assert export.film_path(folder) == folder / "film"
 
 
@@ -164,6 +174,10 @@ def test_what_a_killed_export_has_left_is_in_nobodys_way(story):
     for left in (".png.part", ".png.old.part"):
         (folder.parent / left / "film").mkdir(parents=True)
     export.export(story, "png", fps=8)
+    (folder / "mine.txt").write_text("mine")
+    folder.rename(folder.parent / ".png.old.part")  # killed just then
+    export.export(story, "png", fps=12)
+    assert (folder / "mine.txt").read_text() == "mine"
     assert [path.name for path in folder.parent.iterdir()] == ["png"]
 
 

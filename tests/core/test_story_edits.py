@@ -105,6 +105,14 @@ def test_an_add_of_no_frame_is_refused(line, says):
         for_story(line, SHOTS, memory())
 
 
+def test_a_cap_leaves_what_was_added():
+    told = [("a", frame, "shot") for frame in (0, 12, 24, 40)]
+    bank = MemoryBank(tuple(remembered(noise(n)[0], *origin) for n, origin in enumerate(told)))
+    given = {"a": (0, 12, 24, 40)}
+    assert left(seen_by_next(bank, "cap 2", given)) == [("a", 0), ("a", 12)]
+    assert left(seen_by_next(bank, "cap 2\nadd 1:40", given)) == [("a", 0), ("a", 40)]
+
+
 def test_an_added_frame_must_be_the_shots_own_and_have_room():
     check_added("a", (5, 80), range(5, 81), memory())
     for frame in (4, 81):

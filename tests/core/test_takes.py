@@ -11,6 +11,7 @@ from storymem_core.errors import StoryMemError
 from storymem_core.store.outline import FIRST_TAKE, Decision, Outline
 from storymem_core.store.project import Project
 from storymem_core.store.takes import (
+    check_added,
     check_kept_in_script,
     check_locked,
     check_place,
@@ -68,6 +69,28 @@ def test_a_kept_copy_whose_keyframes_were_chosen_anew_stands_for_the_one_that_is
     assert (found.shot.key, found.stale) == (anew.key, ("memory",))
     assert standing(project, "a", NEW.made_of, kept).shot.key == old.key
     assert kept_frames(project, "a", {**asked, "keyframe limit": 7}, kept).key == old.key
+
+
+def test_a_kept_copy_gives_way_to_no_copy_that_fits_and_has_other_frames(project, old):
+    """Its keyframes are chosen anew instead."""
+    fits = make(project, NEW._replace(extra={**NEW.extra, "keyframe limit": 5}))
+    assert standing(project, "a", fits.made_of, FIRST_TAKE).shot.key == fits.key
+    assert standing(project, "a", fits.made_of, Decision(held=old.key)) is None
+    assert kept_frames(project, "a", fits.made_of, Decision(held=old.key)).key == old.key
+
+
+def test_for_another_embedder_a_kept_shot_is_made_again(project, old):
+    """It cannot compare its frames with those of the memory that the kept copy saw."""
+    kept, asked = Decision(held=old.key), {**OLD.made_of, "embedder": "another"}
+    assert standing(project, "a", asked, kept) is kept_frames(project, "a", asked, kept) is None
+
+
+def test_frames_are_added_from_no_locked_shot_that_did_not_give_them(project):
+    locked = make(project, Told("a", noise(3), extra={"keyframes": [{"frame": 0}, {"frame": 4}]}))
+    outline = Outline(decisions={"a": Decision(held=locked.key, locked=True), "b": Decision(held=locked.key)})
+    check_added(project, outline, {"a": (4, 0), "b": (7,), "c": (7,)})
+    with pytest.raises(StoryMemError, match=r"shot 'a', which is locked .*'add a:3'\)\. Unlock"):
+        check_added(project, outline, {"a": (4, 3)})
 
 
 def test_a_locked_copy_stands_whatever_changes(project, old):

@@ -314,6 +314,7 @@ def test_each_target_keeps_its_orientation(vae, tmp_path):
     shot = torch.from_numpy(noise[:9]) / 255
     assert torch.equal(upright["video"], latents(vae, shot[None])[0])
     assert torch.equal(upright["m2v"], latents(vae, torch.full_like(shot, 0.5)[None])[0])
+    assert group_latents.turned((32, 48), (20, 20)) == (32, 48), "a square is as it is asked for"
 
 
 def test_only_what_is_missing_is_encoded_and_what_is_gone_removed(cached, tmp_path, monkeypatch):

@@ -207,6 +207,22 @@ def test_frames_that_a_person_adds_are_counted_as_the_body_gives_them(tmp_path):
             own_loop.check_film(opened(tmp_path, memory_edits=edits), body, 16.0, 0)
 
 
+def test_a_kept_shot_of_the_body_gives_another_frame(tmp_path):
+    story = run(opened(tmp_path))
+    there = Project.open(story.folder)
+    ids = [shot.id for shot in SCRIPT.shots]
+    there.outlined(there.outline().decided(ids[0], take=2).decided(ids[1], held=story.keys[1]))
+    again = own_loop.stored_before(opened(tmp_path), BODY)
+    again = again.added(own_loop.keep(opened(tmp_path), again, BODY, [images(5, (32, 32), 9)]).key)
+    loop = opened(tmp_path, memory_edits="add 2:3")
+    begun = own_loop.begin(loop, again, BODY)
+    assert begun.chosen_anew and begun.standing.stale == ("start frames", "memory")
+    kept = begun.standing.shot
+    assert (kept.frames_of, kept.row["added"]) == (story.keys[1], [3])
+    assert 3 in [frame["frame"] for frame in kept.row["keyframes"]]
+    assert own_loop.begin(loop, again, BODY).standing.shot.key == kept.key, "it stands from now on"
+
+
 def test_a_reference_that_the_edits_pin_does_not_slide_out(tmp_path):
     bank = with_references(MemoryBank(sink=0, capacity=2), [torch.full((16, 16, 3), 0.2)], Pixels(), ["hero"])
     needs = script_of({"prompt": "A."}, {"prompt": "B.", "references": ["hero"]})
