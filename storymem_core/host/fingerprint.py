@@ -17,6 +17,9 @@ from torch import Tensor, nn
 from ..conditioning.memory_patch import rope_with_memory
 from ..store.fingerprint import describe, fingerprint
 
+TABLE = "sigmas"
+"""A model's noise levels."""
+
 OURS = "storymem"
 """Options and wrappers with this prefix do not count: a story's memory and reports are told elsewhere."""
 
@@ -98,15 +101,11 @@ def _as_made(module: nn.Module, leaf: str, weight: Tensor, dynamic: bool) -> Ten
     Args:
         dynamic: the model is loaded so.
     """
-    if _is_table(module, leaf):
+    if leaf == TABLE and isinstance(module, ModelSamplingDiscreteFlow):
         steps = torch.arange(1, len(weight) + 1, 1) / len(weight)
         return module.sigma(steps * module.multiplier)
     cast = dynamic and any("." in name for name, _ in module.named_parameters())
     return weight.to(dtype=_type_in_use(module, leaf)) if cast else weight
-
-
-def _is_table(module: nn.Module, leaf: str) -> bool:
-    return leaf == "sigmas" and isinstance(module, ModelSamplingDiscreteFlow)
 
 
 def _type_in_use(module: nn.Module, leaf: str) -> torch.dtype | None:
@@ -141,7 +140,7 @@ def _object_patches(
                 f"{part}.{leaf}".removeprefix("."): _as_made(module, leaf, tensor, dynamic=False)
                 for part, module in patch.named_modules()
                 for leaf, tensor in _own(module)
-                if id(tensor) not in known or _is_table(module, leaf)
+                if id(tensor) not in known or leaf == TABLE
             }
             plain = {key: value for key, value in vars(patch).items() if isinstance(value, (int, float, str))}
             yield name, [type(patch).__qualname__, fingerprint(tensors, plain)]

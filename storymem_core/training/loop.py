@@ -214,7 +214,9 @@ def _asked_to_stop() -> Iterator[threading.Event]:
         asked.set()
         signal.signal(number, before[number])
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    before: dict[int, Any] = {
+        number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)
+    }
     try:
         yield asked
     finally:
