@@ -47,8 +47,9 @@ def main(names: list[str]) -> None:
         packs = {**PACK, "ComfyUI-GGUF": ROOT / "tests" / "gguf_pack"}
         with Server(host, models, folder / "output", packs=packs, cpu=True) as server:
             small_files.inputs(server.input, host)
-            canvas = Canvas(chromium, server.url)
             for name, graph in graphs.items():
+                # A page of its own: a wired widget would keep a value of the graph before.
+                canvas = Canvas(chromium, server.url)
                 canvas.load_api(graph, name)
                 workflow = draw(canvas.serialized(), canvas.least_sizes(), LAYOUTS[name])
                 text = json.dumps(workflow, indent=2, ensure_ascii=False)
@@ -59,6 +60,7 @@ def main(names: list[str]) -> None:
                     canvas.finish(canvas.queue())
                 # Scaled down here: drawn at such a scale, the page leaves all texts out.
                 _save(canvas.picture(), WORKFLOWS / f"{name}.jpg")
+                canvas.page.close()
             for sheet in server.output.glob("*/contact_sheet.png"):
                 _save(sheet.read_bytes(), ROOT / "docs" / "contact_sheet.jpg")
                 _save_film(sheet.with_name("film.mp4"), ROOT / "docs" / "film.webp")
