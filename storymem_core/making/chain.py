@@ -30,7 +30,7 @@ from ..script.script import Script, dumps, take_seed
 from ..script.shot_list import chosen
 from ..store.project import Project, StoredMemory, Story, output_folder
 from ..store.shot_states import kept
-from ..store.takes import check_added, check_kept_in_script, check_locked, check_place
+from ..store.takes import check_kept_in_script, check_locked, check_locked_gave, check_place
 from . import draft as drafts
 from . import shot, shot_images
 from .going_on import asked as asked_before
@@ -176,7 +176,7 @@ def loop(
         check_locked(
             opened, outline, [planned.id for planned in shots], (settings["width"], settings["height"])
         )
-        check_added(opened, outline, {planned.id: planned.added for planned in shots})
+        check_locked_gave(opened, outline, {planned.id: planned.added for planned in shots})
         told = [asked(one) for one in steps]
         opened.outlined(replace(outline, script=dumps(whole), shots=(*given, *told)))
         copies = opened.copies()
@@ -294,7 +294,7 @@ def add_shot(
                 memory_edits, [*(told["shot_id"] for told in told_before), shot_id], shot_id
             ),
         )
-        check_added(opened, outline, {shot_id: planned.added})
+        check_locked_gave(opened, outline, {shot_id: planned.added})
         models = with_loras(Models(high_noise_model, low_noise_model, vae, clip), planned)
         with opened.locked():
             follows = None if before is None else before.frames_of

@@ -39,9 +39,9 @@ from ..store.project import Project, StoredMemory, StoredShot, Story, output_fol
 from ..store.stored_shot import differences
 from ..store.takes import (
     Standing,
-    check_added,
     check_kept_in_script,
     check_locked,
+    check_locked_gave,
     chosen_anew,
     kept_frames,
     standing,
@@ -197,7 +197,7 @@ def opened(
         outline = there.outline()
         check_kept_in_script(outline, {told["shot_id"] for told in given} | set(ids))
         check_locked(there, outline, ids)
-        check_added(there, outline, dict(zip(ids, added, strict=True)))
+        check_locked_gave(there, outline, dict(zip(ids, added, strict=True)))
         shared = {"memory_edits": memory_edits, "keyframes": keyframes}
         asked_for = (_asked(shot) | shared for shot in whole)
         there.outlined(replace(outline, script=dumps(script), shots=(*given, *asked_for)))

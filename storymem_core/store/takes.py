@@ -137,7 +137,7 @@ def check_locked(
             )
 
 
-def check_added(project: Project, outline: Outline, added: Mapping[str, Collection[int]]) -> None:
+def check_locked_gave(project: Project, outline: Outline, added: Mapping[str, Collection[int]]) -> None:
     """Refuse frames that a person adds to the memory from a locked shot that did not give them.
 
     Args:

@@ -11,9 +11,9 @@ from storymem_core.errors import StoryMemError
 from storymem_core.store.outline import FIRST_TAKE, Decision, Outline
 from storymem_core.store.project import Project
 from storymem_core.store.takes import (
-    check_added,
     check_kept_in_script,
     check_locked,
+    check_locked_gave,
     check_place,
     chosen_anew,
     kept_frames,
@@ -88,9 +88,9 @@ def test_for_another_embedder_a_kept_shot_is_made_again(project, old):
 def test_frames_are_added_from_no_locked_shot_that_did_not_give_them(project):
     locked = make(project, Told("a", noise(3), extra={"keyframes": [{"frame": 0}, {"frame": 4}]}))
     outline = Outline(decisions={"a": Decision(held=locked.key, locked=True), "b": Decision(held=locked.key)})
-    check_added(project, outline, {"a": (4, 0), "b": (7,), "c": (7,)})
+    check_locked_gave(project, outline, {"a": (4, 0), "b": (7,), "c": (7,)})
     with pytest.raises(StoryMemError, match=r"shot 'a', which is locked .*'add a:3'\)\. Unlock"):
-        check_added(project, outline, {"a": (4, 3)})
+        check_locked_gave(project, outline, {"a": (4, 3)})
 
 
 def test_a_locked_copy_stands_whatever_changes(project, old):

@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from node_calls import SMALL, Pixels, call, images, run_expansion, shown
+from node_calls import SMALL, Pixels, call, core, images, run_expansion, shown
 
 SCRIPT = "# Ink\n\nA desk.\n\n[continue] A pen.\n\nRain."
 WIRES = ("high_noise_model", "low_noise_model", "clip", "vae")
@@ -96,6 +96,21 @@ def test_a_kept_shot_gives_another_frame_and_is_not_sampled(parts, output, reque
     assert column(output, "reused") == [True] * 3
     tell(parts, keyframes=1)
     assert column(output, "key") == kept
+
+
+def test_a_kept_shot_keeps_its_own_frames_where_a_card_once_made_others(parts, output):
+    """A newer copy is made of the same, but for its keyframes; not every card gives the same bits twice."""
+    tell(parts, keyframes=1)
+    project("keep", "1")
+    there = core("store.project").Project.open(output / "Ink")
+    held = there.stored(column(output, "key")[0])
+    made_of = {**held.made_of, "keyframe limit": 9}
+    others = 255 - held.all_frames()
+    there.store(there.key(made_of), made_of, held.row, others, held.before(), held.keyframes())
+    tell(parts, keyframes=2)
+    kept = there.stored(column(output, "key")[0])
+    assert (kept.frames_of, kept.made_of["keyframe limit"]) == (held.key, 2)
+    assert np.array_equal(kept.all_frames(), held.all_frames())
 
 
 class AllDiffer(Pixels):
